@@ -1,0 +1,117 @@
+package broker
+
+import "sync"
+
+// Memory joins nodes of one process. Publishing calls the other nodes' deliver
+// functions before it returns. The zero value is ready.
+type Memory struct {
+	mu     sync.RWMutex
+	topics map[string]map[*memoryNode]struct{}
+	nodes  map[*memoryNode]struct{}
+	closed bool
+}
+
+type memoryNode struct {
+	broker *Memory
+	// ordered keeps deliver from being called by two publishers at a time.
+	ordered sync.Mutex
+	deliver Deliver
+}
+
+// Join implements Topics.
+func (m *Memory) Join(deliver Deliver) (Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	if m.nodes == nil {
+		m.nodes = map[*memoryNode]struct{}{}
+		m.topics = map[string]map[*memoryNode]struct{}{}
+	}
+	n := &memoryNode{broker: m, deliver: deliver}
+	m.nodes[n] = struct{}{}
+	return n, nil
+}
+
+// Close implements Topics.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed, m.nodes, m.topics = true, nil, nil
+	return nil
+}
+
+// Subscribe implements Node. It takes effect before it returns.
+func (n *memoryNode) Subscribe(topic string) {
+	m := n.broker
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, joined := m.nodes[n]; !joined {
+		return
+	}
+	members := m.topics[topic]
+	if members == nil {
+		members = map[*memoryNode]struct{}{}
+		m.topics[topic] = members
+	}
+	members[n] = struct{}{}
+}
+
+// Unsubscribe implements Node. It takes effect before it returns.
+func (n *memoryNode) Unsubscribe(topic string) {
+	m := n.broker
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.removeLocked(n, topic)
+}
+
+func (m *Memory) removeLocked(n *memoryNode, topic string) {
+	members := m.topics[topic]
+	delete(members, n)
+	if len(members) == 0 {
+		delete(m.topics, topic)
+	}
+}
+
+// Publish implements Node.
+func (n *memoryNode) Publish(msg Message) error {
+	m := n.broker
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if _, joined := m.nodes[n]; !joined {
+		return ErrClosed
+	}
+	for other := range m.topics[msg.Topic] {
+		if other != n {
+			other.ordered.Lock()
+			other.deliver(msg)
+			other.ordered.Unlock()
+		}
+	}
+	return nil
+}
+
+// Health implements Node.
+func (n *memoryNode) Health() Health {
+	n.broker.mu.RLock()
+	defer n.broker.mu.RUnlock()
+	if _, joined := n.broker.nodes[n]; !joined {
+		return Health{Reason: "the node has left"}
+	}
+	return Health{Up: true}
+}
+
+// Leave implements Node.
+func (n *memoryNode) Leave() error {
+	m := n.broker
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.nodes, n)
+	for topic, members := range m.topics {
+		if _, ok := members[n]; ok {
+			m.removeLocked(n, topic)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"net"
+	"syscall"
+
+	"github.com/fe4bcecb/wsd/internal/poll"
+)
+
+const (
+	// acceptBatch is how many connections one event may accept.
+	acceptBatch = 64
+	// acceptPause is how long accepting stops when descriptors run out, in
+	// ticks.
+	acceptPause = 1
+)
+
+// acceptor accepts the connections of one listening socket on a loop.
+type acceptor struct {
+	app    *App
+	loop   *Loop
+	fd     int
+	op     *poll.Operator
+	paused bool
+	closed bool
+}
+
+// serveOnLoops accepts a listener's connections on loops. The listener itself
+// stays open, and the caller's.
+func (a *App) serveOnLoops(l net.Listener) (*acceptor, error) {
+	fd, err := descriptor(l)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareListener(fd); err != nil {
+		_ = syscall.Close(fd)
+		return nil, err
+	}
+	acc := &acceptor{app: a, loop: a.loops[int(a.nextAcceptor.Add(1)-1)%len(a.loops)], fd: fd}
+	result := make(chan error, 1)
+	acc.loop.Post(func() { result <- acc.start() })
+	select {
+	case err = <-result:
+	case <-acc.loop.done:
+		err = ErrShutdown
+	}
+	if err != nil {
+		_ = syscall.Close(fd)
+		return nil, err
+	}
+	return acc, nil
+}
+
+func (acc *acceptor) start() error {
+	op, err := acc.loop.poll.Register(acc.fd, acc.onRead)
+	if err == nil {
+		acc.op = op
+		acc.loop.acceptors = append(acc.loop.acceptors, acc)
+	}
+	return err
+}
+
+// stop ends accepting, and resets what waits in the backlog.
+func (acc *acceptor) stop() {
+	acc.loop.Post(func() {
+		if acc.closed {
+			return
+		}
+		acc.closed = true
+		acc.detach()
+		acc.loop.jobs = append(acc.loop.jobs, func() { _ = syscall.Close(acc.fd) })
+	})
+}
+
+// detach takes the listener out of the poller until start.
+func (acc *acceptor) detach() {
+	l := acc.loop
+	for i, other := range l.acceptors {
+		if other == acc {
+			l.acceptors = append(l.acceptors[:i], l.acceptors[i+1:]...)
+			break
+		}
+	}
+	if op := acc.op; op != nil {
+		acc.op = nil
+		_ = poll.Detach(op)
+		l.jobs = append(l.jobs, func() { poll.Free(op) })
+	}
+}
+
+func (acc *acceptor) onRead(poll.Poller) error {
+	for range acceptBatch {
+		if acc.closed || acc.paused {
+			return nil
+		}
+		fd := poll.Accept(acc.fd)
+		switch fd {
+		case poll.WouldBlock:
+			return nil
+		case poll.Failed:
+			continue
+		case poll.NoDescriptors:
+			acc.pause()
+			return nil
+		}
+		acc.app.place(fd, acc.loop)
+	}
+	return nil
+}
+
+// pause stops accepting until the next tick: the backlog would make the poller
+// spin.
+func (acc *acceptor) pause() {
+	l := acc.loop
+	l.stats.AcceptPauses++
+	if acc.app.warnings.allow() {
+		acc.app.opts.Logger.Warn("out of file descriptors: accepting pauses", "loop", l.id)
+	}
+	acc.paused = true
+	acc.detach()
+	l.resumeAt = append(l.resumeAt, resumption{l.tick + acceptPause, func() {
+		acc.paused = false
+		if acc.closed {
+			return
+		}
+		if err := acc.start(); err != nil {
+			acc.pause()
+		}
+	}})
+}
+
+// place gives a socket to the loop with the fewest connections.
+func (a *App) place(fd int, here *Loop) {
+	target := here
+	for _, l := range a.loops {
+		if l.load.Load() < target.load.Load() {
+			target = l
+		}
+	}
+	if target == here {
+		here.accepted(fd)
+		return
+	}
+	// Counted at once, so that a burst is spread evenly.
+	target.load.Add(1)
+	if !target.post(func() {
+		target.load.Add(-1)
+		target.accepted(fd)
+	}) {
+		closeSocket(fd)
+	}
+}
+
+// accepted begins a connection.
+func (l *Loop) accepted(fd int) {
+	l.stats.Accepted++
+	c := &Conn{fd: int32(fd), flags: notOpen}
+	if err := l.attach(c); err != nil {
+		l.stats.Closed[CauseHandshake]++
+		closeSocket(fd)
+		return
+	}
+	l.due[c.idx] = l.tick + l.app.handshakeTicks
+}

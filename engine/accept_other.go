@@ -1,0 +1,16 @@
+//go:build !linux
+
+package engine
+
+import (
+	"net"
+
+	"github.com/fe4bcecb/wsd/internal/poll"
+)
+
+// acceptor is not used on this system: goroutines accept connections.
+type acceptor struct{}
+
+func (*acceptor) stop() {}
+
+func (a *App) serveOnLoops(net.Listener) (*acceptor, error) { return nil, poll.ErrUnsupported }

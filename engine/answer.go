@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/fe4bcecb/wsd/codec/handshake"
+	"github.com/fe4bcecb/wsd/internal/conv"
+	"github.com/gobwas/ws"
+)
+
+// receiveHead gathers a request head and acts on it when it is whole.
+func (c *Conn) receiveHead(data []byte) {
+	searched := 0
+	if c.in != nil {
+		searched = len(c.in.raw)
+		c.in.raw = append(c.in.raw, data...)
+		data = c.in.raw
+	}
+	if !handshake.Sniff(data) {
+		c.handOver(data)
+		return
+	}
+	n := handshake.HeadLen(data, searched)
+	limit := c.loop.app.opts.MaxHandshakeBytes
+	switch {
+	case n > limit || n == 0 && len(data) > limit:
+		c.refuse(431, "the request head is too large")
+	case n > 0:
+		c.in = nil
+		c.handshake(data[:n], data[n:])
+	case c.in == nil:
+		c.inbox().raw = append([]byte(nil), data...)
+	}
+}
+
+// handshake answers a request. rest are the bytes behind its head.
+func (c *Conn) handshake(head, rest []byte) {
+	l, a := c.loop, c.loop.app
+	r := &l.request
+	if err := r.Parse(head); err != nil {
+		c.refuseError(err)
+		return
+	}
+	if !r.IsUpgrade() {
+		c.handOverOrRefuse(head, rest)
+		return
+	}
+	if err := r.Check(); err != nil {
+		c.refuseError(err)
+		return
+	}
+	e := a.routes.match(conv.String(r.Path))
+	if e == nil || e.route.Manual && c.flags&reinjected == 0 {
+		c.handOverOrRefuse(head, rest)
+		return
+	}
+	c.route = e.route
+	if e.route.Upgrade == nil && a.opts.CheckOrigin == nil {
+		if !r.SameOrigin() {
+			c.refuse(403, "origin not allowed")
+			return
+		}
+		// It has answered the client when it fails.
+		_ = c.welcome(nil, r, Accept{}, rest)
+		return
+	}
+	c.ask(e, head, rest)
+}
+
+// ask puts the handshake to the origin check and the route's Upgrade.
+func (c *Conn) ask(e *entry, head, rest []byte) {
+	a := c.loop.app
+	u := &Handshake{conn: c, route: &e.pattern, request: &c.loop.request, head: head, remote: c.RemoteAddr()}
+	u.path = string(u.request.Path)
+	allowed := a.opts.CheckOrigin
+	if allowed == nil {
+		allowed = (*Handshake).SameOrigin
+	}
+	if !allowed(u) {
+		c.refuse(403, "origin not allowed")
+		return
+	}
+	waiting := false
+	defer func() {
+		if !waiting {
+			u.finish()
+		}
+	}()
+	c.extend().rest = rest
+	if e.route.Upgrade != nil {
+		e.route.Upgrade(u)
+	}
+	switch {
+	case u.decided:
+	case u.later:
+		waiting = true
+		c.awaitDecision(u, rest)
+	default:
+		u.decided = true
+		// accept has answered the client when this fails.
+		_ = c.accept(u, Accept{})
+	}
+	c.ext.rest = nil
+}
+
+// awaitDecision waits for a deferred decision.
+func (c *Conn) awaitDecision(u *Handshake, rest []byte) {
+	c.ext.upgrade = u
+	c.setState(stateDeferred)
+	c.loop.due[c.idx] = c.loop.tick + c.loop.app.decisionTicks
+	c.loop.app.addGuest(1)
+	c.stash(rest)
+}
+
+// stash keeps what a client sends before its handshake was decided.
+func (c *Conn) stash(data []byte) {
+	in := c.inbox()
+	if len(in.raw)+len(data) > readSize {
+		c.refuse(400, "data before the handshake was answered")
+		return
+	}
+	in.raw = append(in.raw, data...)
+}
+
+// endWaiting ends the wait for a deferred decision.
+func (c *Conn) endWaiting() {
+	if c.ext == nil || c.ext.upgrade == nil {
+		return
+	}
+	c.ext.upgrade.finish()
+	c.ext.upgrade = nil
+	c.loop.app.addGuest(-1)
+}
+
+// accept carries out Handshake.Accept.
+func (c *Conn) accept(u *Handshake, a Accept) error {
+	rest := c.ext.rest
+	if c.state == stateDeferred {
+		rest = c.in.raw
+		c.in = nil
+		c.endWaiting()
+		c.setState(stateHandshake)
+	}
+	if c.state != stateHandshake {
+		return ErrDecided
+	}
+	return c.welcome(u, u.request, a, rest)
+}
+
+// welcome answers 101 and opens the connection.
+func (c *Conn) welcome(u *Handshake, r *handshake.Request, a Accept, rest []byte) error {
+	if a.Loop != nil && a.Loop != c.loop {
+		return c.moveTo(u, a, rest)
+	}
+	l := c.loop
+	var ext [128]byte
+	response, err := handshake.AppendResponse(l.head[:0], r.Key, conv.Bytes(a.Subprotocol),
+		c.negotiateDeflate(r.Extensions, ext[:0]), a.Header)
+	if err != nil {
+		c.refuseError(err)
+		return err
+	}
+	l.head = response[:0]
+	c.reply(response)
+	c.open(a, rest)
+	return nil
+}
+
+// reply sends bytes that are no frame.
+func (c *Conn) reply(b []byte) {
+	if c.loop.corked == c && c.flags&hasQueue == 0 && len(c.loop.cork)+len(b) <= cap(c.loop.cork) {
+		c.loop.cork = append(c.loop.cork, b...)
+		return
+	}
+	q := c.queue()
+	q.push(q.copied(b, nil), true)
+}
+
+// open begins the WebSocket connection behind its 101 response.
+func (c *Conn) open(a Accept, rest []byte) {
+	l := c.loop
+	if !l.app.admit() {
+		l.stats.Closed[CauseCapacity]++
+		c.setState(stateOpen)
+		c.sendClose(ws.StatusPolicyViolation, "Server at capacity")
+		c.linger(false)
+		return
+	}
+	c.flags |= counted
+	l.stats.Opened++
+	c.user = a.UserData
+	if a.Subprotocol != "" {
+		c.extend().subprotocol = a.Subprotocol
+	}
+	c.setState(stateOpen)
+	c.startLife()
+	c.touch()
+	c.flags |= wasOpened
+	if l.app.draining.Load() {
+		c.close(CauseShutdown, ws.StatusGoingAway, "server is shutting down")
+		return
+	}
+	if c.route.Open != nil {
+		c.route.Open(c)
+	}
+	if len(rest) > 0 && (c.state == stateOpen || c.state == stateClosing) {
+		c.receiveFrames(rest)
+	}
+}
+
+// refuse answers a handshake with an HTTP error and closes.
+func (c *Conn) refuse(status int, body string, fields ...HeaderField) {
+	if c.state != stateHandshake && c.state != stateDeferred {
+		return
+	}
+	l := c.loop
+	l.stats.Closed[CauseHandshake]++
+	c.endWaiting()
+	c.reply(handshake.AppendError(nil, status, fields, body))
+	c.linger(false)
+}
+
+func (c *Conn) refuseError(err error) {
+	var e *handshake.Error
+	if errors.As(err, &e) {
+		c.refuse(e.Status, e.Text)
+		return
+	}
+	c.refuse(400, "bad request")
+}
+
+// handOverOrRefuse gives a request to net/http, unless it came from there.
+func (c *Conn) handOverOrRefuse(head, rest []byte) {
+	if c.flags&reinjected != 0 {
+		c.refuse(404, "not found")
+		return
+	}
+	if len(rest) == 0 {
+		c.handOver(head)
+		return
+	}
+	c.handOver(append(bytes.Clone(head), rest...))
+}
+
+// corkedCall runs fn with c's output corked, outside of a readable event.
+func (l *Loop) corkedCall(c *Conn, fn func() error) error {
+	if l.corked != nil || c.state == stateClosed {
+		return fn()
+	}
+	defer c.recoverPanic()
+	l.corkFor(c)
+	err := fn()
+	l.uncork()
+	return err
+}

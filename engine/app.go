@@ -1,0 +1,369 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fe4bcecb/wsd/broker"
+)
+
+// Defaults of Options.
+const (
+	DefaultHandshakeTimeout  = 5 * time.Second
+	DefaultDecisionTimeout   = 30 * time.Second
+	DefaultMaxHandshakeBytes = 16 << 10
+)
+
+// Options are an App's. The zero value is ready for use.
+type Options struct {
+	// Loops is the number of event loops; 0: GOMAXPROCS.
+	Loops int
+	// Broker carries publications to other nodes; nil: this node only.
+	Broker broker.Topics
+	// Logger gets what an operator should know, never a line per message; nil:
+	// slog.Default.
+	Logger *slog.Logger
+	// HandshakeTimeout is how long a request head may take; 0: 5 s.
+	HandshakeTimeout time.Duration
+	// DecisionTimeout is how long a deferred Upgrade may take; 0: 30 s.
+	DecisionTimeout time.Duration
+	// MaxHandshakeBytes bounds a request head; 0: 16 KiB.
+	MaxHandshakeBytes int
+	// MaxConnections bounds the open WebSocket connections: one more gets 101,
+	// then close code 1008 "Server at capacity", and no callback. 0: no limit.
+	MaxConnections int
+	// CheckOrigin accepts or refuses (403) the page that a handshake comes
+	// from; nil: the same host only. AnyOrigin accepts all.
+	CheckOrigin func(*Handshake) bool
+	// ReusePort lets several processes listen on one address (SO_REUSEPORT).
+	ReusePort bool
+	// Exclusive promises that the process does nothing beside the loops that is
+	// urgent: with as many loops as GOMAXPROCS a loop then keeps its processor
+	// while it waits, and other goroutines may wait 10 ms for it. HTTP
+	// connections and goroutine transports suspend that while they last.
+	Exclusive bool
+}
+
+// Mounter is a protocol server on top of the engine. Mount registers what it
+// needs with WS and Handle.
+type Mounter interface {
+	Mount(app *App, prefix string) error
+}
+
+// App is a WebSocket server. Register routes first, then Listen or Serve.
+// Its methods are safe from any goroutine, registration excepted.
+type App struct {
+	opts           Options
+	handshakeTicks uint32
+	decisionTicks  uint32
+	routes         routes
+	mux            *http.ServeMux
+	mistake        error // the first of registration
+
+	starting sync.Once
+	startErr error
+	started  atomic.Bool
+	loops    []*Loop
+	web      *web
+
+	topics   registry
+	node     broker.Node
+	brokerMu sync.Mutex
+	joined   map[string]bool // topics subscribed at the broker; brokerMu
+
+	published    atomic.Uint64 // by App.Publish, outside of loops
+	count        atomic.Int64  // open WebSocket connections
+	guests       atomic.Int64  // connections and decisions that need goroutines
+	spare        atomic.Bool   // more processors than loops
+	draining     atomic.Bool
+	nextAcceptor atomic.Uint32
+	warnings     limiter
+
+	mu        sync.Mutex
+	acceptors []*acceptor
+	listeners []net.Listener
+	quit      chan struct{} // closed when Shutdown begins
+	shut      sync.Once
+	shutErr   error
+}
+
+// New makes an App.
+func New(opts Options) *App {
+	if opts.Loops <= 0 {
+		opts.Loops = runtime.GOMAXPROCS(0)
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	if opts.HandshakeTimeout <= 0 {
+		opts.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	if opts.DecisionTimeout <= 0 {
+		opts.DecisionTimeout = DefaultDecisionTimeout
+	}
+	if opts.MaxHandshakeBytes <= 0 {
+		opts.MaxHandshakeBytes = DefaultMaxHandshakeBytes
+	}
+	return &App{
+		opts:           opts,
+		handshakeTicks: ticks(opts.HandshakeTimeout),
+		decisionTicks:  ticks(opts.DecisionTimeout),
+		mux:            http.NewServeMux(),
+		topics:         registry{topics: map[string]*interest{}, loops: opts.Loops},
+		joined:         map[string]bool{},
+		quit:           make(chan struct{}),
+	}
+}
+
+// WS serves WebSockets on the paths of a pattern: "/chat", "/rooms/{room}",
+// "/topics/{topic...}" or "/*". Where several match, the more specific one is
+// taken. A mistake is returned by Listen.
+func (a *App) WS(pattern string, b Behavior) *App {
+	r, err := b.compile()
+	if err == nil {
+		err = a.routes.add(pattern, r)
+	}
+	a.note(err)
+	return a
+}
+
+// Handle serves other requests, with the patterns of http.ServeMux.
+func (a *App) Handle(pattern string, h http.Handler) *App {
+	defer func() {
+		if v := recover(); v != nil {
+			a.note(fmt.Errorf("%w: %v", ErrPattern, v))
+		}
+	}()
+	a.mux.Handle(pattern, h)
+	return a
+}
+
+// Mount lets a protocol server register what it needs below prefix.
+func (a *App) Mount(prefix string, m Mounter) *App {
+	a.note(m.Mount(a, prefix))
+	return a
+}
+
+func (a *App) note(err error) {
+	if a.mistake == nil {
+		a.mistake = err
+	}
+}
+
+// Listen serves a TCP address until Shutdown, and then returns ErrShutdown.
+func (a *App) Listen(addr string) error {
+	if a.mistake != nil {
+		return a.mistake
+	}
+	l, err := listenTCP(addr, a.opts.ReusePort)
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	return a.Serve(l)
+}
+
+// Serve serves a listener until Shutdown, which closes it, and then returns
+// ErrShutdown. The connections of a TCP or Unix listener are served on loops
+// where the system has them, others (TLS) on goroutine transports.
+func (a *App) Serve(l net.Listener) error {
+	if err := a.start(); err != nil {
+		_ = l.Close()
+		return err
+	}
+	acc, err := a.serveOnLoops(l)
+	if err == nil {
+		// The kernel's listener lives on in the acceptor. A Unix listener stays,
+		// because closing it removes its file.
+		if _, tcp := l.(*net.TCPListener); tcp {
+			_ = l.Close()
+		}
+	}
+	if !a.keep(acc, l) {
+		if acc != nil {
+			acc.stop()
+		}
+		_ = l.Close()
+		return ErrShutdown
+	}
+	if err != nil {
+		return a.acceptAll(l)
+	}
+	<-a.quit
+	return ErrShutdown
+}
+
+// keep remembers what Shutdown must stop. It returns false when that is over.
+func (a *App) keep(acc *acceptor, l net.Listener) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.draining.Load() {
+		return false
+	}
+	if acc != nil {
+		a.acceptors = append(a.acceptors, acc)
+	}
+	a.listeners = append(a.listeners, l)
+	return true
+}
+
+// acceptAll serves a listener's connections on goroutine transports.
+func (a *App) acceptAll(l net.Listener) error {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			a.ServeConn(nc)
+			continue
+		}
+		if a.draining.Load() {
+			return ErrShutdown
+		}
+		if ne, ok := err.(net.Error); !ok || !ne.Timeout() && !isTemporary(err) {
+			return fmt.Errorf("engine: %w", err)
+		}
+		pause.Reset(100 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-a.quit:
+			return ErrShutdown
+		}
+	}
+}
+
+// start brings the loops up, once.
+func (a *App) start() error {
+	a.starting.Do(func() { a.startErr = a.bringUp() })
+	return a.startErr
+}
+
+func (a *App) bringUp() error {
+	if a.mistake != nil {
+		return a.mistake
+	}
+	if a.draining.Load() {
+		return ErrShutdown
+	}
+	if a.opts.Broker != nil {
+		node, err := a.opts.Broker.Join(a.fromBroker)
+		if err != nil {
+			return fmt.Errorf("engine: broker: %w", err)
+		}
+		a.node = node
+	}
+	for i := range a.opts.Loops {
+		l, err := newLoop(a, i)
+		if err != nil {
+			return err
+		}
+		a.loops = append(a.loops, l)
+	}
+	a.spare.Store(a.opts.Loops < runtime.GOMAXPROCS(0))
+	a.web = newWeb(a)
+	go a.web.serve(a.opts.Logger)
+	for _, l := range a.loops {
+		go l.run()
+	}
+	a.started.Store(true)
+	return nil
+}
+
+// Loops are the App's loops, none before Listen or Serve.
+func (a *App) Loops() []*Loop {
+	if !a.started.Load() {
+		return nil
+	}
+	return a.loops
+}
+
+func (a *App) lightestLoop() *Loop {
+	best := a.loops[0]
+	for _, l := range a.loops[1:] {
+		if l.load.Load() < best.load.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// NumSubscribers is how many connections of this node are subscribed to a
+// topic.
+func (a *App) NumSubscribers(topic string) int {
+	if in := a.topics.find(topic); in != nil {
+		return int(in.subscribers.Load())
+	}
+	return 0
+}
+
+// admit counts a connection towards MaxConnections.
+func (a *App) admit() bool {
+	n := a.count.Add(1)
+	if a.opts.MaxConnections > 0 && n > int64(a.opts.MaxConnections) {
+		a.count.Add(-1)
+		return false
+	}
+	return true
+}
+
+// uncount takes a connection out of the count when it has ended.
+func (c *Conn) uncount() {
+	if c.flags&counted != 0 {
+		c.flags &^= counted
+		c.loop.app.count.Add(-1)
+	}
+}
+
+// addGuest counts what needs goroutines to run while loops wait.
+func (a *App) addGuest(n int64) {
+	if a.guests.Add(n) == 1 && n > 0 && a.opts.Exclusive {
+		for _, l := range a.loops {
+			l.wakeUp()
+		}
+	}
+}
+
+// keepsProcessor reports whether a loop may keep its processor while it waits.
+func (a *App) keepsProcessor() bool {
+	return a.spare.Load() || a.opts.Exclusive && a.guests.Load() == 0
+}
+
+// onLoop is the loop that the caller runs on, or nil.
+func (a *App) onLoop() *Loop {
+	for _, l := range a.loops {
+		if l.onLoop() {
+			return l
+		}
+	}
+	return nil
+}
+
+// limiter allows one warning a second.
+type limiter struct{ last atomic.Int64 }
+
+func (l *limiter) allow() bool {
+	now := time.Now().Unix()
+	return l.last.Swap(now) != now
+}
+
+// isTemporary reports whether accepting may succeed later, such as after
+// descriptors ran out.
+func isTemporary(err error) bool {
+	t, ok := err.(interface{ Temporary() bool })
+	return ok && t.Temporary()
+}
+
+// Shutdown stops listening, closes every connection with 1001 in batches, and
+// returns when all are gone and the loops have ended. When ctx ends first, what
+// is left is closed at once, and ctx's error returned. Further calls wait for
+// the first.
+func (a *App) Shutdown(ctx context.Context) error {
+	a.shut.Do(func() { a.shutErr = a.shutdown(ctx) })
+	return a.shutErr
+}

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/codec/frame"
+)
+
+// Publish sends a message to all subscribers of a topic, on every loop and
+// node. msg may be reused when it returns. Errors are ErrTopic, ErrShutdown,
+// ErrOverloaded and the broker's; a slow subscriber is none. Safe from any
+// goroutine.
+func (a *App) Publish(topic string, msg []byte, op OpCode) error {
+	if topic == "" || len(topic) > MaxTopicLen {
+		return ErrTopic
+	}
+	if !a.started.Load() {
+		return nil
+	}
+	if l := a.onLoop(); l != nil {
+		return l.publish(topic, msg, op, nil)
+	}
+	a.published.Add(1)
+	err := a.spread(topic, msg, op)
+	if a.node != nil {
+		if e := a.toBroker(topic, msg, op); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// spread sends a message to every loop that has subscribers.
+func (a *App) spread(topic string, msg []byte, op OpCode) error {
+	in := a.topics.find(topic)
+	if in == nil {
+		return nil
+	}
+	var err error
+	b := frame.AppendFrame(make([]byte, 0, frame.HeaderSize(len(msg), false)+len(msg)), op, msg)
+	for i, l := range a.loops {
+		if !in.present[i].Load() {
+			continue
+		}
+		if e := l.mail.publish(in, op, b, len(msg)); e != nil {
+			err = e
+		}
+		l.wakeUp()
+	}
+	return err
+}
+
+// toBroker hands a message to the other nodes.
+func (a *App) toBroker(topic string, msg []byte, op OpCode) error {
+	return a.node.Publish(broker.Message{Topic: topic, Data: msg, Binary: op == Binary})
+}
+
+// fromBroker delivers what another node published. A loop whose mailbox is full
+// counts the loss itself.
+func (a *App) fromBroker(m broker.Message) {
+	op := OpCode(Text)
+	if m.Binary {
+		op = Binary
+	}
+	if a.started.Load() {
+		_ = a.spread(m.Topic, m.Data, op)
+	}
+}
+
+// syncBroker brings the broker's subscription of a topic in line with whether
+// this node has subscribers. It is called when that changed.
+func (a *App) syncBroker(topic string) {
+	if a.node == nil {
+		return
+	}
+	a.brokerMu.Lock()
+	defer a.brokerMu.Unlock()
+	wanted := a.topics.find(topic) != nil
+	switch {
+	case wanted && !a.joined[topic]:
+		a.joined[topic] = true
+		a.node.Subscribe(topic)
+	case !wanted && a.joined[topic]:
+		delete(a.joined, topic)
+		a.node.Unsubscribe(topic)
+	}
+}
+
+// Health is the broker's, or a healthy one without broker.
+func (a *App) Health() broker.Health {
+	if !a.started.Load() || a.node == nil {
+		return broker.Health{Up: true}
+	}
+	return a.node.Health()
+}

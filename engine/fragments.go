@@ -1,0 +1,62 @@
+package engine
+
+import "github.com/gobwas/ws"
+
+// held is a message that waits until the fragmented one is complete, because
+// RFC 6455 5.4 allows no other message between its fragments.
+type held struct {
+	msg []byte
+	op  OpCode
+}
+
+// SendFirstFragment begins a message that SendFragment continues and
+// SendLastFragment ends. Other messages and publications wait meanwhile, up to
+// MaxBackpressure bytes. Fragments are not compressed, and not dropped by a
+// policy. Call on the socket's loop.
+func (c *Conn) SendFirstFragment(msg []byte, op OpCode) SendResult {
+	if c.flags&(notOpen|fragmenting) != 0 {
+		return Dropped
+	}
+	c.settle()
+	c.flags |= fragmenting
+	return c.emit(op, false, false, msg, true)
+}
+
+// SendFragment continues the message that SendFirstFragment began.
+func (c *Conn) SendFragment(msg []byte) SendResult {
+	if c.flags&(notOpen|fragmenting) != fragmenting {
+		return Dropped
+	}
+	return c.emit(ws.OpContinuation, false, false, msg, true)
+}
+
+// SendLastFragment ends the message that SendFirstFragment began, and sends
+// what waited for it.
+func (c *Conn) SendLastFragment(msg []byte) SendResult {
+	if c.flags&(notOpen|fragmenting) != fragmenting {
+		return Dropped
+	}
+	c.settle() // holds this turn's publications behind the others that wait
+	result := c.emit(ws.OpContinuation, true, false, msg, true)
+	c.flags &^= fragmenting
+	if c.ext != nil {
+		waiting := c.ext.held
+		c.ext.held, c.ext.heldBytes = nil, 0
+		for _, h := range waiting {
+			c.Send(h.msg, h.op)
+		}
+	}
+	return result
+}
+
+// hold keeps a copy of a message for SendLastFragment.
+func (c *Conn) hold(msg []byte, op OpCode) SendResult {
+	e := c.extend()
+	if limit := c.route.MaxBackpressure; limit >= 0 && e.heldBytes > 0 && e.heldBytes+len(msg) > limit {
+		c.lose(len(msg))
+		return Dropped
+	}
+	e.held = append(e.held, held{append([]byte(nil), msg...), op})
+	e.heldBytes += len(msg)
+	return Backpressure
+}

@@ -1,0 +1,354 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fe4bcecb/wsd/codec/deflate"
+	"github.com/fe4bcecb/wsd/codec/frame"
+	"github.com/fe4bcecb/wsd/codec/handshake"
+	"github.com/fe4bcecb/wsd/internal/conv"
+	"github.com/fe4bcecb/wsd/internal/poll"
+)
+
+const (
+	// corkSize is what a connection's callbacks may send before it is written.
+	corkSize = 64 << 10
+	// maxRounds bounds how often one turn goes round when its work makes more.
+	maxRounds = 8
+	// spareQueues is how many unused queues a loop keeps.
+	spareQueues = 256
+)
+
+// Loop is one event loop: a goroutine that serves its connections for life. Its
+// state needs no lock, because nothing else touches it.
+type Loop struct {
+	app  *App
+	id   int
+	poll *poll.Poll
+	// self is the loop's goroutine.
+	self atomic.Uintptr
+	done chan struct{}
+
+	conns []*Conn
+	due   []uint32 // tick at which conns[i] needs a look; 0: never
+	load  atomic.Int64
+
+	// room is the read buffer with readAhead bytes before it.
+	room    []byte
+	corked  *Conn
+	cork    []byte
+	message frame.Message
+	request handshake.Request
+	head    []byte // scratch for responses
+
+	compressor   deflate.Compressor
+	decompressor deflate.Decompressor
+	packed       []byte
+	inflated     []byte
+
+	mail mailbox
+	publications
+
+	// Work for the end of the turn.
+	dirty  []*Conn  // queues to flush
+	losses []loss   // Dropped callbacks
+	drains []*Conn  // Drain callbacks
+	ended  []ending // Close callbacks
+	ends   []*Conn  // lingering, output through
+	dead   []*Conn  // to be released
+	leave  []*Conn  // to another loop or to net/http
+	jobs   []func() // other work, such as releasing a listener
+	wake   []*Loop  // loops that got mail
+	turns  uint64
+
+	closing map[*Conn]ending
+	queues  []*queue
+
+	tick      uint32 // seconds since the loop began
+	timer     timer
+	resumeAt  []resumption
+	acceptors []*acceptor
+	stats     LoopStats
+
+	snapMu   sync.Mutex
+	lastSnap LoopStats // snapMu
+}
+
+type loss struct {
+	c               *Conn
+	messages, bytes int
+}
+
+func newLoop(a *App, id int) (*Loop, error) {
+	l := &Loop{
+		app:     a,
+		id:      id,
+		done:    make(chan struct{}),
+		room:    make([]byte, readAhead+readSize),
+		cork:    make([]byte, 0, corkSize),
+		closing: map[*Conn]ending{},
+	}
+	l.publications.init()
+	p, err := poll.Open(l.turn)
+	if err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	l.poll = p
+	if err := l.startTimer(); err != nil {
+		return nil, fmt.Errorf("engine: loop timer: %w", err)
+	}
+	return l, nil
+}
+
+// run serves the loop until the App closes it.
+func (l *Loop) run() {
+	l.self.Store(conv.Goroutine())
+	defer close(l.done)
+	if err := l.poll.Run(); err != nil {
+		l.app.opts.Logger.Error("loop ended", "loop", l.id, "err", err)
+	}
+	l.self.Store(0)
+}
+
+// ID is the loop's number, from 0. Safe from any goroutine.
+func (l *Loop) ID() int { return l.id }
+
+// Post has fn called on the loop, behind what was posted or published before.
+// It may block the caller no longer than a lock takes, and fn must not block.
+// After Shutdown fn is not called. Safe from any goroutine.
+func (l *Loop) Post(fn func()) { l.post(fn) }
+
+// post is Post; it returns false when the loop takes no more.
+func (l *Loop) post(fn func()) bool {
+	if !l.mail.post(fn) {
+		return false
+	}
+	l.wakeUp()
+	return true
+}
+
+// wakeUp makes the loop look at its mail.
+func (l *Loop) wakeUp() {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	if !l.mail.closed {
+		// Failing means that the loop's eventfd is full: it is awake.
+		_ = l.poll.Wake()
+	}
+}
+
+// onLoop reports whether the caller runs on the loop.
+func (l *Loop) onLoop() bool { return l.self.Load() == conv.Goroutine() }
+
+// turn ends an iteration: mail, publications, output, callbacks, releases.
+func (l *Loop) turn(int) poll.Wait {
+	l.turns++
+	for round := 0; ; round++ {
+		l.readMail()
+		l.flushPublications()
+		l.flushDirty()
+		l.tell()
+		l.release()
+		if l.settled() {
+			break
+		}
+		if round == maxRounds {
+			l.wakeOthers()
+			return poll.WaitNone
+		}
+	}
+	l.wakeOthers()
+	if l.app.keepsProcessor() {
+		return poll.WaitRaw
+	}
+	return poll.WaitAnnounced
+}
+
+// settled reports whether the turn has left no work.
+func (l *Loop) settled() bool {
+	return len(l.log)+len(l.dirty)+len(l.losses)+len(l.drains)+len(l.ended)+
+		len(l.ends)+len(l.dead)+len(l.leave)+len(l.jobs) == 0
+}
+
+// flushDirty writes what was sent outside of readable events.
+func (l *Loop) flushDirty() {
+	for i := 0; i < len(l.dirty); i++ {
+		c := l.dirty[i]
+		if c.out == nil || !c.out.listed {
+			continue
+		}
+		c.out.listed = false
+		if !c.out.armed && c.state != stateClosed {
+			c.flush()
+		}
+	}
+	clear(l.dirty)
+	l.dirty = l.dirty[:0]
+}
+
+// tell calls the callbacks that this turn has caused.
+func (l *Loop) tell() {
+	losses, drains := l.losses, l.drains
+	l.losses, l.drains = nil, nil
+	for _, x := range losses {
+		if x.c.state == stateOpen {
+			l.call(x.c, func() { x.c.route.Dropped(x.c, x.messages, x.bytes) })
+		}
+	}
+	for _, c := range drains {
+		if c.state == stateOpen {
+			l.call(c, func() { c.route.Drain(c) })
+		}
+	}
+	for i := 0; i < len(l.ended); i++ {
+		e := l.ended[i]
+		if e.c.flags&wasOpened != 0 && e.c.route.Close != nil {
+			l.call(e.c, func() { e.c.route.Close(e.c, e.code, e.reason) })
+		}
+		l.unsubscribeAll(e.c)
+	}
+	clear(l.ended)
+	l.ended = l.ended[:0]
+}
+
+// call runs a callback of c outside of a readable event.
+func (l *Loop) call(c *Conn, fn func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.panicked(v)
+		}
+	}()
+	fn()
+}
+
+// release closes what has lingered enough, frees what is dead and hands over
+// what leaves. Operators may only be freed here.
+func (l *Loop) release() {
+	for _, c := range l.ends {
+		if c.state != stateLingering || c.out != nil {
+			continue
+		}
+		if c.flags&peerClosed != 0 {
+			c.destroy(CausePeer, 0, "")
+			continue
+		}
+		c.shutdownWrite()
+	}
+	clear(l.ends)
+	l.ends = l.ends[:0]
+	for _, c := range l.leave {
+		c.depart()
+	}
+	clear(l.leave)
+	l.leave = l.leave[:0]
+	for i := 0; i < len(l.dead); i++ {
+		l.bury(l.dead[i])
+	}
+	clear(l.dead)
+	l.dead = l.dead[:0]
+	jobs := l.jobs
+	l.jobs = nil
+	for _, job := range jobs {
+		job()
+	}
+}
+
+// bury releases what a destroyed connection held.
+func (l *Loop) bury(c *Conn) {
+	c.releaseTransport()
+	if q := c.out; q != nil {
+		c.out = nil
+		c.flags &^= hasQueue
+		q.items, q.head = nil, 0
+		l.giveQueue(q)
+	}
+	c.in = nil
+}
+
+// add makes the loop serve c.
+func (l *Loop) add(c *Conn) {
+	c.loop = l
+	c.idx = int32(len(l.conns))
+	l.conns = append(l.conns, c)
+	l.due = append(l.due, 0)
+	l.load.Add(1)
+}
+
+// remove makes the loop forget c.
+func (l *Loop) remove(c *Conn) {
+	last := len(l.conns) - 1
+	moved := l.conns[last]
+	l.conns[c.idx], l.due[c.idx] = moved, l.due[last]
+	moved.idx = c.idx
+	l.conns[last] = nil
+	l.conns, l.due = l.conns[:last], l.due[:last]
+	l.load.Add(-1)
+}
+
+// roomBefore returns the read buffer from its start when data is what was read
+// into it.
+func (l *Loop) roomBefore(data []byte) []byte {
+	if len(data) > 0 && &data[0] == &l.room[readAhead] {
+		return l.room
+	}
+	return nil
+}
+
+// corkFor collects what c sends until uncork.
+func (l *Loop) corkFor(c *Conn) {
+	l.corked = c
+	l.cork = l.cork[:0]
+	c.flags |= isCorked
+}
+
+// uncork writes what was collected.
+func (l *Loop) uncork() {
+	c := l.corked
+	if c == nil {
+		return
+	}
+	if len(l.cork) > 0 {
+		l.flushCork()
+	}
+	c.flags &^= isCorked
+	l.corked = nil
+}
+
+// flushCork writes the cork; what the kernel refuses goes to the queue.
+func (l *Loop) flushCork() {
+	c := l.corked
+	b := l.cork
+	l.cork = l.cork[:0]
+	if len(b) == 0 || c.state == stateClosed {
+		return
+	}
+	n := c.write(b)
+	if n == len(b) {
+		return
+	}
+	if n < 0 {
+		c.broken()
+		return
+	}
+	q := c.queue()
+	q.push(q.copied(b[n:], nil), true)
+	c.arm()
+}
+
+func (l *Loop) takeQueue() *queue {
+	if n := len(l.queues); n > 0 {
+		q := l.queues[n-1]
+		l.queues = l.queues[:n-1]
+		return q
+	}
+	return new(queue)
+}
+
+func (l *Loop) giveQueue(q *queue) {
+	q.reset()
+	if len(l.queues) < spareQueues {
+		l.queues = append(l.queues, q)
+	}
+}

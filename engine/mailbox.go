@@ -1,0 +1,139 @@
+package engine
+
+import "sync"
+
+// maxMail is how many bytes of publications a loop's mailbox may hold. Beyond
+// it a publisher is told, and the loss is counted.
+const maxMail = 16 << 20
+
+// mailbox is how other goroutines reach a loop: functions and publications, in
+// one order.
+type mailbox struct {
+	mu     sync.Mutex
+	closed bool
+	items  []mail
+	frames []byte
+	// spare are the buffers of the last reading.
+	spareItems  []mail
+	spareFrames []byte
+	lost        uint64 // publications refused
+}
+
+// mail is a function, or a publication whose frame is at frames[start:end].
+type mail struct {
+	fn         func()
+	topic      *interest
+	op         OpCode
+	size       int // of the payload
+	start, end int
+}
+
+// post returns false when the box is closed.
+func (m *mailbox) post(fn func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	m.items = append(m.items, mail{fn: fn})
+	return true
+}
+
+// publish queues a frame for a topic's subscribers on the loop.
+func (m *mailbox) publish(topic *interest, op OpCode, b []byte, size int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrShutdown
+	}
+	if len(m.frames)+len(b) > maxMail {
+		m.lost++
+		return ErrOverloaded
+	}
+	start := len(m.frames)
+	m.frames = append(m.frames, b...)
+	m.items = append(m.items, mail{topic: topic, op: op, size: size, start: start, end: len(m.frames)})
+	return nil
+}
+
+// take returns all mail and leaves the box empty. The caller gives the slices
+// back when it has read them.
+func (m *mailbox) take() (items []mail, frames []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.items) == 0 {
+		return nil, nil
+	}
+	items, frames = m.items, m.frames
+	m.items, m.frames = m.spareItems[:0], m.spareFrames[:0]
+	m.spareItems, m.spareFrames = nil, nil
+	return items, frames
+}
+
+func (m *mailbox) give(items []mail, frames []byte) {
+	clear(items)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	const keep = 1 << 20
+	m.spareItems = items[:0]
+	if cap(frames) <= keep {
+		m.spareFrames = frames[:0]
+	}
+}
+
+// close refuses further mail and drops what is there.
+func (m *mailbox) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	m.items, m.frames = nil, nil
+}
+
+// readMail runs the functions and logs the publications that arrived.
+func (l *Loop) readMail() {
+	items, frames := l.mail.take()
+	if items == nil {
+		return
+	}
+	for i := range items {
+		m := &items[i]
+		if m.fn != nil {
+			l.runPosted(m.fn)
+			continue
+		}
+		if t := m.topic.local[l.id]; t != nil {
+			l.logFrame(t, nil, m.op, frames[m.start:m.end], m.size)
+		}
+	}
+	l.mail.give(items, frames)
+}
+
+// runPosted calls a posted function; its panic belongs to no connection.
+func (l *Loop) runPosted(fn func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.stats.Panics++
+			l.app.opts.Logger.Error("posted function panicked", "loop", l.id, "panic", v)
+		}
+	}()
+	fn()
+}
+
+// wakeOthers wakes the loops that this turn has sent mail to.
+func (l *Loop) wakeOthers() {
+	for i, other := range l.wake {
+		other.wakeUp()
+		l.wake[i] = nil
+	}
+	l.wake = l.wake[:0]
+}
+
+// willWake remembers to wake other at the end of the turn.
+func (l *Loop) willWake(other *Loop) {
+	for _, w := range l.wake {
+		if w == other {
+			return
+		}
+	}
+	l.wake = append(l.wake, other)
+}

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+const (
+	// closeBatch is how many connections a loop closes per turn.
+	closeBatch = 256
+	// drainPoll is how often Shutdown looks whether connections are gone.
+	drainPoll = 5 * time.Millisecond
+)
+
+func (a *App) shutdown(ctx context.Context) error {
+	a.mu.Lock()
+	a.draining.Store(true)
+	acceptors, listeners := a.acceptors, a.listeners
+	a.mu.Unlock()
+	close(a.quit)
+	if !a.started.Load() {
+		return a.start() // loops that were not begun never will be
+	}
+	for _, acc := range acceptors {
+		acc.stop()
+	}
+	for _, l := range listeners {
+		// The TCP ones are closed already.
+		_ = l.Close()
+	}
+	for _, l := range a.loops {
+		l.post(func() { l.closeAll() })
+	}
+	webErr := a.web.server.Shutdown(ctx)
+	err := a.waitEmpty(ctx)
+	if err == nil {
+		err = webErr
+	}
+	if err != nil {
+		_ = a.web.server.Close()
+		for _, l := range a.loops {
+			l.post(l.destroyAll)
+		}
+	}
+	for _, l := range a.loops {
+		l.end()
+	}
+	if a.node != nil {
+		err = errors.Join(err, a.node.Leave())
+	}
+	return err
+}
+
+// closeAll closes the connections of a loop, a batch per turn.
+func (l *Loop) closeAll() {
+	n := 0
+	for i := len(l.conns) - 1; i >= 0 && n < closeBatch; i-- {
+		if i >= len(l.conns) {
+			continue
+		}
+		c := l.conns[i]
+		switch c.state {
+		case stateOpen:
+			c.close(CauseShutdown, ws.StatusGoingAway, "server is shutting down")
+			n++
+		case stateHandshake:
+			c.destroy(CauseHandshake, 0, "")
+			n++
+		case stateDeferred:
+			c.refuse(503, "server is shutting down")
+			n++
+		}
+	}
+	if n == closeBatch {
+		l.post(l.closeAll)
+	}
+}
+
+// destroyAll ends what is left.
+func (l *Loop) destroyAll() {
+	for i := len(l.conns) - 1; i >= 0; i-- {
+		if i < len(l.conns) {
+			l.conns[i].destroy(CauseShutdown, ws.StatusAbnormalClosure, "")
+		}
+	}
+}
+
+// waitEmpty waits until no loop has a connection.
+func (a *App) waitEmpty(ctx context.Context) error {
+	t := time.NewTicker(drainPoll)
+	defer t.Stop()
+	for {
+		busy := int64(0)
+		for _, l := range a.loops {
+			busy += l.load.Load()
+		}
+		if busy == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+// end stops the loop and waits for its goroutine.
+func (l *Loop) end() {
+	l.post(func() {
+		l.stopTimer()
+		// Behind the releases of this turn the poller closes.
+		l.jobs = append(l.jobs, func() {
+			l.mail.close()
+			_ = l.poll.Close()
+		})
+	})
+	<-l.done
+}

@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"math/rand/v2"
+
+	"github.com/gobwas/ws"
+)
+
+// resumption is work for a later tick.
+type resumption struct {
+	tick uint32
+	fn   func()
+}
+
+// advance is called once a second: it looks after connections whose time has
+// come.
+func (l *Loop) advance(seconds uint32) {
+	l.tick += seconds
+	for i := len(l.due) - 1; i >= 0; i-- {
+		// A look may remove connections; the last takes the place of one.
+		if i < len(l.due) && l.due[i] != 0 && l.due[i] <= l.tick {
+			l.conns[i].timedOut()
+		}
+	}
+	waiting := l.resumeAt
+	l.resumeAt = nil
+	for _, r := range waiting {
+		if r.tick > l.tick {
+			l.resumeAt = append(l.resumeAt, r)
+			continue
+		}
+		r.fn()
+	}
+}
+
+// timedOut handles a connection whose time has come.
+func (c *Conn) timedOut() {
+	l := c.loop
+	switch c.state {
+	case stateHandshake:
+		if c.in == nil {
+			c.destroy(CauseHandshake, 0, "")
+			return
+		}
+		c.refuse(408, "the request took too long")
+	case stateDeferred:
+		c.refuse(503, "the decision took too long")
+	case stateOpen:
+		c.idled()
+	case stateClosing:
+		c.destroy(CauseServer, 0, "")
+	case stateLingering:
+		c.destroy(CauseServer, 0, "")
+	case stateClosed, stateLeaving:
+		l.due[c.idx] = 0
+	}
+}
+
+// idled pings a connection that was quiet, and closes it when that did not help
+// or when it has lived long enough.
+func (c *Conn) idled() {
+	l, r := c.loop, c.route
+	switch {
+	case r.life > 0 && l.tick >= c.ext.life:
+		c.close(CauseLifetime, ws.StatusGoingAway, "maximum lifetime reached")
+	case r.ping > 0 && c.flags&isPinged == 0:
+		c.Ping(nil)
+		if c.state != stateOpen {
+			return
+		}
+		if r.idle > 0 {
+			c.flags |= isPinged
+			l.due[c.idx] = c.bounded(l.tick + r.idle - r.ping)
+			return
+		}
+		l.due[c.idx] = c.bounded(l.tick + r.ping)
+	default:
+		c.fail(CauseIdle, ws.StatusGoingAway, "idle timeout")
+	}
+}
+
+// bounded is due, or the end of the connection's life where that is earlier.
+func (c *Conn) bounded(due uint32) uint32 {
+	if c.route.life == 0 {
+		return due
+	}
+	if due == 0 || c.ext.life < due {
+		return c.ext.life
+	}
+	return due
+}
+
+// startLife sets the end of a connection's life, up to a tenth early.
+func (c *Conn) startLife() {
+	life := c.route.life
+	if life == 0 {
+		return
+	}
+	c.extend().life = c.loop.tick + life - rand.Uint32N(life/10+1)
+}

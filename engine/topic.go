@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// MaxTopicLen is the longest topic name in bytes.
+const MaxTopicLen = 1024
+
+// topic is one loop's view of a topic: its subscribers there.
+type topic struct {
+	name    string
+	members []member
+	app     *interest
+	// pending are the positions in the turn's log of what was published here.
+	pending []int32
+}
+
+// member is a subscriber and the place of the subscription in its list.
+type member struct {
+	c    *Conn
+	slot int32
+}
+
+// subscription is a topic and the place of the subscriber in its list.
+type subscription struct {
+	topic *topic
+	pos   int32
+}
+
+// interest is a topic across the loops of an App.
+type interest struct {
+	name string
+	// subscribers counts them on all loops.
+	subscribers atomic.Int64
+	// present[i] is true while loop i has subscribers, which local[i] holds.
+	// local[i] belongs to loop i.
+	present []atomic.Bool
+	local   []*topic
+	loops   int // with subscribers; registry.mu
+}
+
+// registry finds a topic's interest by name.
+type registry struct {
+	mu     sync.RWMutex
+	topics map[string]*interest
+	loops  int
+}
+
+func (r *registry) find(name string) *interest {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.topics[name]
+}
+
+// enter notes that a loop has subscribers. first is true for the App's first.
+func (r *registry) enter(l *Loop, t *topic) (first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in := r.topics[t.name]
+	if in == nil {
+		in = &interest{name: t.name, present: make([]atomic.Bool, r.loops), local: make([]*topic, r.loops)}
+		r.topics[t.name] = in
+	}
+	t.app = in
+	in.local[l.id] = t
+	in.present[l.id].Store(true)
+	in.loops++
+	return in.loops == 1
+}
+
+// exit notes that a loop has none left. last is true when no loop has.
+func (r *registry) exit(l *Loop, t *topic) (last bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in := t.app
+	in.present[l.id].Store(false)
+	in.local[l.id] = nil
+	in.loops--
+	if in.loops == 0 {
+		delete(r.topics, t.name)
+		return true
+	}
+	return false
+}
+
+// Subscribe adds the connection to a topic. It gets what is published from now
+// on. It returns false when it is subscribed already, or closed, or the name is
+// empty or longer than MaxTopicLen. Call on the socket's loop.
+func (c *Conn) Subscribe(name string) bool {
+	if c.state != stateOpen || name == "" || len(name) > MaxTopicLen || c.find(name) >= 0 {
+		return false
+	}
+	l := c.loop
+	c.settle()
+	t := l.topics[name]
+	if t == nil {
+		t = &topic{name: name}
+		l.topics[name] = t
+		if l.app.topics.enter(l, t) {
+			l.app.syncBroker(name)
+		}
+	}
+	e := c.extend()
+	t.members = append(t.members, member{c, int32(len(e.subs))})
+	e.subs = append(e.subs, subscription{t, int32(len(t.members) - 1)})
+	if len(e.subs) > 1 {
+		c.flags |= isMulti
+	}
+	if len(l.log) > 0 {
+		l.markSpecial(c)
+	}
+	n := int(t.app.subscribers.Add(1))
+	if c.route.Subscription != nil {
+		c.route.Subscription(c, name, n, n-1)
+	}
+	return true
+}
+
+// Unsubscribe removes the connection from a topic. What was published before
+// still reaches it. It returns false when it was not subscribed. Call on the
+// socket's loop.
+func (c *Conn) Unsubscribe(name string) bool {
+	i := c.find(name)
+	if i < 0 {
+		return false
+	}
+	c.settle()
+	if c.ext == nil || i >= len(c.ext.subs) {
+		return false
+	}
+	c.loop.unsubscribe(c, i)
+	return true
+}
+
+// Topics are the names of the topics that the connection is subscribed to. Call
+// on the socket's loop.
+func (c *Conn) Topics() []string {
+	if c.ext == nil {
+		return nil
+	}
+	names := make([]string, len(c.ext.subs))
+	for i, s := range c.ext.subs {
+		names[i] = s.topic.name
+	}
+	return names
+}
+
+// IsSubscribed reports whether the connection is subscribed to a topic. Call on
+// the socket's loop.
+func (c *Conn) IsSubscribed(name string) bool { return c.find(name) >= 0 }
+
+// find is the place of a topic in the connection's list, or -1.
+func (c *Conn) find(name string) int {
+	if c.ext == nil {
+		return -1
+	}
+	for i := range c.ext.subs {
+		if c.ext.subs[i].topic.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// unsubscribe removes c's i-th subscription from both lists in constant time.
+func (l *Loop) unsubscribe(c *Conn, i int) {
+	e := c.ext
+	t, pos := e.subs[i].topic, e.subs[i].pos
+
+	last := len(t.members) - 1
+	moved := t.members[last]
+	t.members[pos] = moved
+	moved.c.ext.subs[moved.slot].pos = pos
+	t.members[last] = member{}
+	t.members = t.members[:last]
+
+	last = len(e.subs) - 1
+	e.subs[i] = e.subs[last]
+	if i != last {
+		e.subs[i].topic.members[e.subs[i].pos].slot = int32(i)
+	}
+	e.subs[last] = subscription{}
+	e.subs = e.subs[:last]
+	if len(e.subs) < 2 {
+		c.flags &^= isMulti
+	}
+
+	n := int(t.app.subscribers.Add(-1))
+	if len(t.members) == 0 && len(t.pending) == 0 {
+		l.dropTopic(t)
+	}
+	if c.route.Subscription != nil {
+		l.call(c, func() { c.route.Subscription(c, t.name, n, n+1) })
+	}
+}
+
+// dropTopic forgets a topic without members. One with pending publications is
+// dropped when they are flushed.
+func (l *Loop) dropTopic(t *topic) {
+	delete(l.topics, t.name)
+	if l.app.topics.exit(l, t) {
+		l.app.syncBroker(t.name)
+	}
+}
+
+// unsubscribeAll removes all subscriptions of a connection that has ended.
+func (l *Loop) unsubscribeAll(c *Conn) {
+	for c.ext != nil && len(c.ext.subs) > 0 {
+		l.unsubscribe(c, len(c.ext.subs)-1)
+	}
+}

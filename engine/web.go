@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fe4bcecb/wsd/codec/handshake"
+)
+
+const (
+	// webBacklog is how many connections may wait for net/http to take them.
+	webBacklog = 1024
+	// webIdle is how long a kept-alive HTTP connection may be quiet.
+	webIdle = 75 * time.Second
+)
+
+// web is net/http's server for whatever is no WebSocket handshake. It listens
+// on a channel into which loops put connections.
+type web struct {
+	server *http.Server
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+type appKey struct{}
+
+func newWeb(a *App) *web {
+	w := &web{conns: make(chan net.Conn, webBacklog), closed: make(chan struct{})}
+	w.server = &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: a.opts.HandshakeTimeout,
+		IdleTimeout:       webIdle,
+		MaxHeaderBytes:    a.opts.MaxHandshakeBytes,
+		ErrorLog:          slog.NewLogLogger(a.opts.Logger.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, appKey{}, a)
+		},
+		ConnState: func(_ net.Conn, s http.ConnState) {
+			switch s {
+			case http.StateNew:
+				a.addGuest(1)
+			case http.StateHijacked, http.StateClosed:
+				a.addGuest(-1)
+			}
+		},
+	}
+	return w
+}
+
+// Accept, Close and Addr make the server's listener.
+func (w *web) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.conns:
+		return c, nil
+	case <-w.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (w *web) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return nil
+}
+
+func (w *web) Addr() net.Addr { return &net.TCPAddr{} }
+
+// give hands a connection to the server. It returns false when too many wait.
+func (w *web) give(c net.Conn) bool {
+	select {
+	case <-w.closed:
+		return false
+	default:
+	}
+	select {
+	case w.conns <- c:
+		return true
+	default:
+		return false
+	}
+}
+
+// serveHTTP gives a connection that has left its loop to net/http.
+func (a *App) serveHTTP(c *Conn, data []byte) {
+	nc, err := c.takeNetConn()
+	if err != nil {
+		a.opts.Logger.Debug("connection lost on its way to net/http", "err", err)
+		return
+	}
+	if !a.web.give(&prefixed{Conn: nc, first: data}) {
+		_ = nc.Close()
+	}
+}
+
+// takeNetConn turns the transport of a connection that has left its loop into a
+// net.Conn, or closes it.
+func (c *Conn) takeNetConn() (net.Conn, error) {
+	if c.flags&onStream != 0 {
+		return c.ext.stream.release(), nil
+	}
+	fd := int(c.fd)
+	c.fd = -1
+	return netConn(fd)
+}
+
+// ServeHTTP serves what is no WebSocket handshake, with the handlers that
+// Handle registered, and completes handshakes that come this way. An App may be
+// the handler of any http.Server.
+func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := a.routes.match(r.URL.EscapedPath())
+	if e != nil && !e.route.Manual && isUpgrade(r) {
+		if err := a.Upgrade(w, r); err != nil {
+			http.Error(w, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
+		}
+		return
+	}
+	if h, pattern := a.mux.Handler(r); pattern != "" {
+		h.ServeHTTP(w, r)
+		return
+	}
+	if e != nil && !e.route.Manual {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		http.Error(w, "this path is a WebSocket", http.StatusUpgradeRequired)
+		return
+	}
+	http.NotFound(w, r)
+}
+
+func isUpgrade(r *http.Request) bool {
+	for _, v := range r.Header.Values("Upgrade") {
+		for item, rest := handshake.NextItem([]byte(v)); len(item) > 0; item, rest = handshake.NextItem(rest) {
+			if bytes.EqualFold(item, []byte("websocket")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Upgrade takes a WebSocket handshake from an http.Handler back onto a loop of
+// the App that serves the request, where the route of its path answers it. See
+// App.Upgrade.
+func Upgrade(w http.ResponseWriter, r *http.Request) error {
+	a, ok := r.Context().Value(appKey{}).(*App)
+	if !ok {
+		return ErrNoApp
+	}
+	return a.Upgrade(w, r)
+}
+
+// Upgrade takes a WebSocket handshake from a handler of any http.Server onto a
+// loop, where the route of the request's path answers it, errors included. A
+// route meant only for this has Behavior.Manual. When it returns an error
+// (ErrNotUpgrade, ErrNoRoute, or why the connection can't be had) nothing was
+// written, and the handler still has to answer.
+func (a *App) Upgrade(w http.ResponseWriter, r *http.Request) error {
+	if !isUpgrade(r) {
+		return ErrNotUpgrade
+	}
+	if a.routes.match(r.URL.EscapedPath()) == nil {
+		return ErrNoRoute
+	}
+	if err := a.start(); err != nil {
+		return err
+	}
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return err
+	}
+	data := requestHead(r)
+	if n := rw.Reader.Buffered(); n > 0 {
+		ahead, _ := rw.Reader.Peek(n)
+		data = append(data, ahead...)
+	}
+	if p, ok := nc.(*prefixed); ok {
+		data = append(data, p.first...)
+		nc = p.Conn
+	}
+	a.inject(nc, data)
+	return nil
+}
+
+// requestHead writes a parsed request's head again, for the loop to answer.
+func requestHead(r *http.Request) []byte {
+	var b bytes.Buffer
+	b.WriteString(r.Method + " " + r.RequestURI + " " + r.Proto + "\r\nHost: " + r.Host + "\r\n")
+	// Errors can't come from a buffer.
+	_ = r.Header.Write(&b)
+	if len(r.TransferEncoding) > 0 {
+		b.WriteString("Transfer-Encoding: chunked\r\n")
+	} else if r.ContentLength > 0 && r.Header.Get("Content-Length") == "" {
+		b.WriteString("Content-Length: " + strconv.FormatInt(r.ContentLength, 10) + "\r\n")
+	}
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// inject gives a connection to a loop, with the bytes read so far.
+func (a *App) inject(nc net.Conn, data []byte) {
+	fd, err := descriptor(nc)
+	if err != nil {
+		a.serveStream(nc, data, reinjected)
+		return
+	}
+	_ = nc.Close()
+	l := a.lightestLoop()
+	if !l.post(func() {
+		c := &Conn{fd: int32(fd), flags: notOpen | reinjected}
+		if err := l.attach(c); err != nil {
+			closeSocket(fd)
+			return
+		}
+		l.due[c.idx] = l.tick + a.handshakeTicks
+		c.receive(data)
+	}) {
+		closeSocket(fd)
+	}
+}
+
+// serve runs the server until it is shut down.
+func (w *web) serve(log *slog.Logger) {
+	if err := w.server.Serve(w); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		log.Error("HTTP server ended", "err", err)
+	}
+}
