@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// results holds the accepted reports: case, then server, then repetition.
+type results map[string]map[string]map[int]*report
+
+func (res results) add(caseName, peerName string, rep int, r *report) {
+	if res[caseName] == nil {
+		res[caseName] = map[string]map[int]*report{}
+	}
+	if res[caseName][peerName] == nil {
+		res[caseName][peerName] = map[int]*report{}
+	}
+	res[caseName][peerName][rep] = r
+}
+
+// median returns the middle value of vs, the mean of the middle two when
+// their number is even, and 0 for none.
+func median(vs []float64) float64 {
+	if len(vs) == 0 {
+		return 0
+	}
+	vs = slices.Sorted(slices.Values(vs))
+	mid := len(vs) / 2
+	if len(vs)%2 == 1 {
+		return vs[mid]
+	}
+	return (vs[mid-1] + vs[mid]) / 2
+}
+
+// figure reads one number off a report.
+type figure func(*report) float64
+
+// of is the median of f over all repetitions of a cell.
+func (res results) of(caseName, peerName string, f figure) float64 {
+	var vs []float64
+	for _, r := range res[caseName][peerName] {
+		vs = append(vs, f(r))
+	}
+	return median(vs)
+}
+
+// ratio is the median over the repetitions of f(peer)/f(reference): both ran
+// next to each other, so slow drifts of the machine cancel out. It is 0 when
+// no repetition has both.
+func (res results) ratio(caseName, peerName, reference string, f figure) float64 {
+	var vs []float64
+	for rep, r := range res[caseName][peerName] {
+		if ref := res[caseName][reference][rep]; ref != nil && f(ref) > 0 {
+			vs = append(vs, f(r)/f(ref))
+		}
+	}
+	return median(vs)
+}
+
+// column is a figure with its heading.
+type column struct {
+	title string
+	show  func(res results, caseName, peerName, reference string) string
+}
+
+func value(title, format string, f figure) column {
+	return column{title, func(res results, c, p, _ string) string {
+		v := res.of(c, p, f)
+		if v == 0 {
+			return "-"
+		}
+		return fmt.Sprintf(format, v)
+	}}
+}
+
+func versus(title string, f figure) column {
+	return column{title, func(res results, c, p, reference string) string {
+		v := res.ratio(c, p, reference, f)
+		if v == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.2f", v)
+	}}
+}
+
+// spread is the range of f over the repetitions as a part of its median.
+func spread(title string, f figure) column {
+	return column{title, func(res results, c, p, _ string) string {
+		var vs []float64
+		for _, r := range res[c][p] {
+			vs = append(vs, f(r))
+		}
+		if len(vs) < 2 || median(vs) == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.0f %%", 100*(slices.Max(vs)-slices.Min(vs))/median(vs))
+	}}
+}
+
+var (
+	perSec  figure = (*report).count
+	cpu     figure = (*report).cpu
+	instr   figure = func(r *report) float64 { return r.Instr }
+	userIns figure = func(r *report) float64 { return r.UserIns }
+	p50     figure = func(r *report) float64 { return r.Latency.P50 }
+	p99     figure = func(r *report) float64 { return r.Latency.P99 }
+	perConn figure = func(r *report) float64 { return r.PerConn }
+)
+
+// tables lists the columns of each family.
+var tables = map[family][]column{
+	throughput: {
+		value("messages/s", "%.0f", perSec), versus("x", perSec),
+		value("CPU us", "%.3f", cpu), versus("x", cpu), spread("spread", cpu),
+		value("user CPU", "%.2f", (*report).userShare),
+		value("instr", "%.0f", instr), value("user instr", "%.0f", userIns), versus("x", instr),
+		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
+		value("B/message", "%.0f", (*report).bytesPerMessage),
+	},
+	paced: {
+		value("messages/s", "%.0f", perSec),
+		value("CPU us", "%.2f", cpu), versus("x", cpu), spread("spread", cpu),
+		value("p50 us", "%.1f", p50), versus("x", p50),
+		value("p99 us", "%.1f", p99), versus("x", p99),
+		value("p99.9 us", "%.0f", func(r *report) float64 { return r.Latency.P999 }),
+	},
+	handshake: {
+		value("handshakes/s", "%.0f", perSec), versus("x", perSec),
+		value("CPU us", "%.2f", cpu), versus("x", cpu), spread("spread", cpu),
+		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
+	},
+	idle: {
+		value("B/connection", "%.0f", perConn), versus("x", perConn), spread("spread", perConn),
+		value("RSS MiB", "%.1f", func(r *report) float64 { return r.RSSAfter / 1024 }),
+	},
+}
+
+var familyTitles = map[family]string{
+	throughput: "Saturated",
+	paced:      "Paced (open loop)",
+	handshake:  "Handshakes",
+	idle:       "Idle connections (resident memory)",
+}
+
+// writeTables prints one Markdown table for each family that has results.
+func writeTables(w io.Writer, cfg config, res results) {
+	fmt.Fprintf(w, "Medians of %d interleaved repetitions of %v; x = median ratio to %s in the same repetition.\n",
+		cfg.reps, cfg.duration, cfg.reference)
+	for _, f := range []family{throughput, paced, handshake, idle} {
+		cols := tables[f]
+		header := false
+		for _, c := range cfg.cases {
+			if c.family != f {
+				continue
+			}
+			if !header {
+				writeHeader(w, f, cols)
+				header = true
+			}
+			writeCase(w, cfg, res, c, cols)
+		}
+	}
+}
+
+func writeHeader(w io.Writer, f family, cols []column) {
+	titles := make([]string, len(cols))
+	for i, col := range cols {
+		titles[i] = col.title
+	}
+	fmt.Fprintf(w, "\n### %s\n\n| case | server | %s |\n|---|---|%s\n",
+		familyTitles[f], strings.Join(titles, " | "), strings.Repeat("--:|", len(cols)))
+}
+
+func writeCase(w io.Writer, cfg config, res results, c loadCase, cols []column) {
+	title := c.title
+	for _, p := range cfg.peers {
+		cells := make([]string, len(cols))
+		for i, col := range cols {
+			cells[i] = col.show(res, c.name, p.name, cfg.reference)
+		}
+		fmt.Fprintf(w, "| %s | %s | %s |\n", title, p.name, strings.Join(cells, " | "))
+		title = ""
+	}
+}
