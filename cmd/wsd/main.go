@@ -1,0 +1,93 @@
+// Command wsd is a WebSocket server for echo and publish/subscribe.
+//
+//	wsd          serves /echo, /topics/{topic...} and /health on 127.0.0.1:3000
+//	wsd echo     echoes on every path of 127.0.0.1:9001
+//	wsd --help   lists commands and flags
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// Exit codes; see docs/operations.md.
+const (
+	exitFailure   = 1   // at run time, or a drain that had to be cut short
+	exitUsage     = 2   // flags, environment
+	exitBind      = 3   // the address can't be listened on
+	exitInterrupt = 130 // second signal
+)
+
+func main() {
+	ctx := onSignal(os.Stderr, os.Exit)
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// cli is the command line. Each flag is also read from the environment, as
+// WSD_ and its name in capitals: --max-payload is WSD_MAX_PAYLOAD.
+type cli struct {
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve /echo, /topics/{topic...} and /health (the default command)."`
+	Echo    echoCmd    `cmd:"" help:"Echo on every path: the profile for benchmarks."`
+	Bench   benchCmd   `cmd:"" help:"Put load on a server and measure it."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// process is what a command gets of the process it runs in.
+type process struct {
+	ctx            context.Context // done at the first signal
+	stdout, stderr io.Writer
+}
+
+// execute runs the command that args name and returns the exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	parser, err := kong.New(&cli{},
+		kong.Name("wsd"),
+		kong.Description("A WebSocket server for echo and publish/subscribe."),
+		kong.DefaultEnvars("WSD"),
+		kong.Writers(stdout, stderr),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "wsd:", err)
+		return exitFailure
+	}
+	command, err := parser.Parse(args)
+	if err == nil {
+		err = command.Run(&process{ctx: ctx, stdout: stdout, stderr: stderr})
+	} else {
+		err = usageError(fmt.Errorf("%w; see wsd --help", err))
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "wsd:", err)
+	}
+	return exitCode(err)
+}
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	error
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+func usageError(err error) error { return exitError{exitUsage, err} }
+
+// exitCode is the code for what a command returned.
+func exitCode(err error) int {
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	return exitFailure
+}

@@ -1,0 +1,351 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/fe4bcecb/wsd/internal/testkit"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+)
+
+// asMain makes the test binary behave as wsd itself: tests of signals and exit
+// codes start it as a process of its own.
+const asMain = "WSD_TEST_AS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		os.Unsetenv(asMain)
+		main()
+	}
+	os.Exit(testkit.CheckLeaks(m))
+}
+
+// patience bounds everything a test waits for.
+const patience = 20 * time.Second
+
+// parse reads a command line as main does.
+func parse(t *testing.T, args ...string) *cli {
+	t.Helper()
+	var c cli
+	parser, err := kong.New(&c, kong.DefaultEnvars("WSD"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return &c
+}
+
+// running is a server in this process.
+type running struct {
+	t    *testing.T
+	addr string
+	stop context.CancelFunc
+	done chan struct{}
+	err  error // of run, once done is closed
+}
+
+// serve starts `wsd serve` with args on a free port; it is drained at the end
+// of the test.
+func serve(t *testing.T, args ...string) *running {
+	t.Helper()
+	c := parse(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s"}, args...)...)
+	return start(t, c.Serve.config(&process{stdout: io.Discard, stderr: io.Discard}))
+}
+
+func start(t *testing.T, cfg config) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{t: t, stop: cancel, done: make(chan struct{})}
+	listening := make(chan string, 1)
+	cfg.log = slog.New(slog.DiscardHandler)
+	cfg.listening = func(addr net.Addr) { listening <- addr.String() }
+	go func() {
+		defer close(r.done)
+		r.err = run(ctx, cfg)
+	}()
+	t.Cleanup(func() {
+		if err := r.wait(); err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	select {
+	case r.addr = <-listening:
+	case <-r.done:
+		t.Fatalf("run: %v", r.err)
+	}
+	return r
+}
+
+// wait drains the server and returns what run returned.
+func (r *running) wait() error {
+	r.stop()
+	select {
+	case <-r.done:
+	case <-time.After(patience):
+		r.t.Error("run did not return")
+	}
+	return r.err
+}
+
+// client is a WebSocket client of a test.
+type client struct {
+	t    *testing.T
+	conn net.Conn
+	rw   io.ReadWriter
+}
+
+// dial connects to target, such as "/echo", with header lines of the test's.
+func (r *running) dial(target string, header http.Header) *client {
+	r.t.Helper()
+	c, err := dial("ws://"+r.addr+target, header)
+	if err != nil {
+		r.t.Fatalf("dial %s: %v", target, err)
+	}
+	r.t.Cleanup(func() { c.conn.Close() })
+	c.t = r.t
+	return c
+}
+
+func dial(url string, header http.Header) (*client, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, br, _, err := ws.Dialer{Header: ws.HandshakeHeaderHTTP(header)}.Dial(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	conn.SetDeadline(time.Now().Add(patience))
+	c := &client{conn: conn, rw: conn}
+	if br != nil { // frames came with the handshake's answer
+		c.rw = struct {
+			io.Reader
+			io.Writer
+		}{br, conn}
+	}
+	return c, nil
+}
+
+func (c *client) send(op ws.OpCode, text string) {
+	c.t.Helper()
+	if err := wsutil.WriteClientMessage(c.rw, op, []byte(text)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// expect reads one message, which must be text of kind op.
+func (c *client) expect(op ws.OpCode, text string) {
+	c.t.Helper()
+	got, gotOp, err := wsutil.ReadServerData(c.rw)
+	if err != nil || string(got) != text || gotOp != op {
+		c.t.Fatalf("received %q (opcode %d, %v), want %q (opcode %d)", got, gotOp, err, text, op)
+	}
+}
+
+// frame reads one frame.
+func (c *client) frame() (ws.OpCode, []byte) {
+	c.t.Helper()
+	h, err := ws.ReadHeader(c.rw)
+	if err != nil || h.Length > 1<<20 {
+		c.t.Fatalf("no frame: %+v, %v", h, err)
+	}
+	payload := make([]byte, h.Length)
+	if _, err := io.ReadFull(c.rw, payload); err != nil {
+		c.t.Fatal(err)
+	}
+	return h.OpCode, payload
+}
+
+// expectClose reads until the server's Close frame.
+func (c *client) expectClose(code ws.StatusCode, reason string) {
+	c.t.Helper()
+	op, payload := c.frame()
+	for op != ws.OpClose {
+		op, payload = c.frame()
+	}
+	gotCode, gotReason := ws.ParseCloseFrameData(payload)
+	if gotCode != code || gotReason != reason {
+		c.t.Fatalf("closed with %d %q, want %d %q", gotCode, gotReason, code, reason)
+	}
+}
+
+// get asks for a path by HTTP.
+func (r *running) get(path string) (status int, body string) {
+	r.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	resp, err := client.Get("http://" + r.addr + path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return resp.StatusCode, string(data)
+}
+
+// child is wsd as a process of its own.
+type child struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	addr   string
+	stderr lockedBuffer
+	read   chan struct{} // closed when stderr has ended
+}
+
+// spawn starts `wsd args` and waits until it listens.
+func spawn(t *testing.T, args ...string) *child {
+	t.Helper()
+	c := &child{t: t, cmd: exec.Command(os.Args[0], args...), read: make(chan struct{})}
+	c.cmd.Env = append(os.Environ(), asMain+"=1")
+	stderr, err := c.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.cmd.Process.Kill(); <-c.read; c.cmd.Wait() })
+	listening := make(chan string, 1)
+	go func() {
+		defer close(c.read)
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			c.stderr.Write(append(lines.Bytes(), '\n'))
+			var line struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
+				listening <- line.Address
+			}
+		}
+	}()
+	select {
+	case c.addr = <-listening:
+	case <-c.read:
+		t.Fatalf("wsd %v ended before it listened:\n%s", args, &c.stderr)
+	case <-time.After(patience):
+		t.Fatalf("wsd %v does not listen:\n%s", args, &c.stderr)
+	}
+	return c
+}
+
+// exit waits for the process and returns its exit code.
+func (c *child) exit() int {
+	c.t.Helper()
+	select {
+	case <-c.read:
+	case <-time.After(patience):
+		c.t.Fatalf("wsd does not end:\n%s", &c.stderr)
+	}
+	c.cmd.Wait()
+	return c.cmd.ProcessState.ExitCode()
+}
+
+// lockedBuffer is a buffer for two goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestExecute(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	free := net.JoinHostPort("127.0.0.1", strconv.Itoa(testkit.FreePort(t)))
+	tests := []struct {
+		name string
+		args []string
+		env  string // WSD_MAX_PAYLOAD
+		code int
+		says string
+	}{
+		{"version", []string{"version"}, "", 0, "wsd dev go"},
+		{"unknown flag", []string{"serve", "--nosuch"}, "", exitUsage, "--nosuch"},
+		{"unknown command", []string{"serf"}, "", exitUsage, "serf"},
+		{"size", []string{"--max-payload", "lots"}, "", exitUsage, "lots"},
+		{"size in the environment", nil, "lots", exitUsage, "lots"},
+		{"compression", []string{"--compression", "zip"}, "", exitUsage, "zip"},
+		{"policy", []string{"--backpressure-policy", "wait"}, "", exitUsage, "wait"},
+		{"unlimited payload", []string{"--max-payload", "unlimited"}, "", exitUsage, "--max-payload"},
+		{"loops", []string{"--loops=-1"}, "", exitUsage, "--loops"},
+		{"connections", []string{"--max-connections", "0"}, "", exitUsage, "--max-connections"},
+		{"drain timeout", []string{"echo", "--drain-timeout", "0s"}, "", exitUsage, "--drain-timeout"},
+		{"balancers' wait", []string{"--drain-lb-wait", "30s"}, "", exitUsage, "--drain-lb-wait"},
+		{"origin", []string{"--origins", "example.org"}, "", exitUsage, "https://app.example.org"},
+		{"address", []string{"--listen", "3000"}, "", exitUsage, "host:port"},
+		{"not loopback", []string{"--listen", "0.0.0.0:0"}, "", exitUsage, "--anonymous"},
+		{"every interface", []string{"--listen", ":0"}, "", exitUsage, "--anonymous"},
+		{"not loopback, IPv6", []string{"echo", "--listen", "[::]:0"}, "", exitUsage, "--anonymous"},
+		{"port in use", []string{"--listen", busy.Addr().String()}, "", exitBind, busy.Addr().String()},
+		{"bench mode", []string{"bench", "speed"}, "", exitUsage, "speed"},
+		{"bench URL", []string{"bench", "--url", "http://x"}, "", exitUsage, "ws://"},
+		{"bench without server", []string{"bench", "--url", "ws://" + free, "--duration", "1s"}, "", exitFailure, free},
+		{"profile", []string{"--listen", "127.0.0.1:0", "--cpu-profile", t.TempDir()}, "", exitFailure, "directory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.env != "" {
+				t.Setenv("WSD_MAX_PAYLOAD", tt.env)
+			}
+			var out bytes.Buffer
+			code := execute(context.Background(), tt.args, &out, &out)
+			if code != tt.code || !strings.Contains(out.String(), tt.says) {
+				t.Errorf("exit code %d, want %d; output, want %q in it:\n%s", code, tt.code, tt.says, &out)
+			}
+		})
+	}
+}
+
+func TestFlagBeatsEnvironmentBeatsDefault(t *testing.T) {
+	if c := parse(t, "serve"); c.Serve.MaxPayload != 16<<10 {
+		t.Errorf("default: %v", c.Serve.MaxPayload)
+	}
+	t.Setenv("WSD_MAX_PAYLOAD", "2KiB")
+	t.Setenv("WSD_ORIGINS", "https://a.example,https://b.example")
+	c := parse(t, "serve")
+	if c.Serve.MaxPayload != 2<<10 || len(c.Serve.Origins) != 2 {
+		t.Errorf("environment: %v, %v", c.Serve.MaxPayload, c.Serve.Origins)
+	}
+	if c := parse(t, "serve", "--max-payload", "3KiB"); c.Serve.MaxPayload != 3<<10 {
+		t.Errorf("flag: %v", c.Serve.MaxPayload)
+	}
+}
+
+func TestNoCommandIsServe(t *testing.T) {
+	c := parse(t, "--listen", "127.0.0.1:7")
+	if c.Serve.Listen != "127.0.0.1:7" || c.Serve.IdleTimeout != 2*time.Minute {
+		t.Errorf("%+v", c.Serve)
+	}
+	if c := parse(t, "echo"); c.Echo.Listen != "127.0.0.1:9001" || c.Echo.IdleTimeout != time.Minute || c.Echo.MaxPayload != 16<<10 {
+		t.Errorf("%+v", c.Echo)
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/fe4bcecb/wsd/engine"
+)
+
+// serveCmd is `wsd serve`.
+type serveCmd struct {
+	Listen      string        `default:"127.0.0.1:3000" placeholder:"HOST:PORT" help:"Where to listen. Default ${default}."`
+	IdleTimeout time.Duration `default:"120s" help:"Close a connection that is silent for so long and answers no ping; 0: never. Default ${default}."`
+	DrainLBWait time.Duration `name:"drain-lb-wait" default:"5s" help:"When draining with clients connected, how long /health answers 503 before connections are closed. Default ${default}."`
+	serverFlags
+}
+
+const serveHints = `
+Try next, in another terminal:
+  curl http://%[1]s/health
+  bin/wsd bench echo --url ws://%[1]s/echo
+  npx wscat -c ws://%[1]s/echo           # what you type comes back
+  npx wscat -c ws://%[1]s/topics/news    # twice: what one types the other gets
+Ctrl-C drains and stops.
+
+`
+
+// Run serves until the process is told to stop.
+func (c *serveCmd) Run(p *process) error {
+	if c.DrainLBWait < 0 || c.DrainLBWait >= c.DrainTimeout {
+		return usageError(fmt.Errorf("--drain-lb-wait %v: want less than --drain-timeout %v", c.DrainLBWait, c.DrainTimeout))
+	}
+	return run(p.ctx, c.config(p))
+}
+
+func (c *serveCmd) config(p *process) config {
+	return config{
+		serverFlags: c.serverFlags,
+		command:     "serve",
+		listen:      c.Listen,
+		idleTimeout: c.IdleTimeout,
+		lbWait:      c.DrainLBWait,
+		routes:      serveRoutes,
+		hints:       serveHints,
+		stdout:      p.stdout,
+		log:         newLogger(p.stderr),
+	}
+}
+
+func serveRoutes(s *server) {
+	s.app.WS("/echo", echo(s.base()))
+	s.app.WS("/topics/{topic...}", s.topics(s.base()))
+	s.app.Handle("/health", http.HandlerFunc(s.serveHealth))
+	s.app.Handle("/", http.HandlerFunc(notFound))
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	http.Error(w, "nothing here; wsd serves /echo, /topics/{topic} and /health", http.StatusNotFound)
+}
+
+// echo makes b send each message back.
+func echo(b engine.Behavior) engine.Behavior {
+	b.Message = func(ws *engine.Conn, msg []byte, op engine.OpCode) {
+		ws.Send(msg, op)
+	}
+	return b
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/fe4bcecb/wsd/engine"
+)
+
+// maxLoops bounds --loops: more than any machine has use for.
+const maxLoops = 1024
+
+// config is one run of a server.
+type config struct {
+	serverFlags
+	command     string // for the log
+	listen      string
+	idleTimeout time.Duration // 0: none
+	lbWait      time.Duration // see --drain-lb-wait
+	exclusive   bool          // nothing but the loops runs in this process
+	routes      func(*server)
+	hints       string // what to try next; %s stands for host:port
+	stdout      io.Writer
+	log         *slog.Logger
+	listening   func(net.Addr) // called when connections are accepted; nil: not
+}
+
+// server is a config at work.
+type server struct {
+	config
+	app      *engine.App
+	limit    int // connections
+	draining atomic.Bool
+}
+
+// run serves until ctx ends and then drains. The error says with which code
+// the process is to exit; see exitCode.
+func run(ctx context.Context, cfg config) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	origin, err := originCheck(cfg.Origins)
+	if err != nil {
+		return err
+	}
+	stop, err := profileCPU(cfg.CPUProfile)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	listener, err := listen(ctx, cfg.listen, cfg.Anonymous)
+	if err != nil {
+		return err
+	}
+	s := &server{config: cfg, limit: connectionLimit(cfg.MaxConnections, cfg.log)}
+	s.app = engine.New(engine.Options{
+		Loops:          s.chooseLoops(),
+		Logger:         cfg.log,
+		MaxConnections: s.limit,
+		CheckOrigin:    origin,
+		Exclusive:      cfg.exclusive,
+	})
+	s.routes(s)
+	served := make(chan error, 1)
+	go func() { served <- s.app.Serve(listener) }()
+	s.announce(listener.Addr())
+
+	select {
+	case err := <-served:
+		stopped, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.app.Shutdown(stopped) // at once; err is what matters
+		return fmt.Errorf("stopped serving: %w", err)
+	case <-ctx.Done():
+	}
+	err = s.drain()
+	if end := <-served; err == nil && !errors.Is(end, engine.ErrShutdown) {
+		err = end
+	}
+	return err
+}
+
+// chooseLoops returns the number of loops and, where the loops have company,
+// gives the Go scheduler one processor more than that: a waiting loop keeps
+// its own. An explicit GOMAXPROCS is left alone.
+func (s *server) chooseLoops() int {
+	if s.Loops == 0 {
+		s.Loops = runtime.GOMAXPROCS(0)
+	}
+	if _, set := os.LookupEnv("GOMAXPROCS"); !set && !s.exclusive {
+		runtime.GOMAXPROCS(s.Loops + 1)
+	}
+	return s.Loops
+}
+
+// announce logs the start.
+func (s *server) announce(addr net.Addr) {
+	s.log.Info("listening",
+		"address", addr.String(), "command", s.command, "version", version, "pid", os.Getpid(),
+		"loops", s.Loops, "max_connections", s.limit, "max_payload", s.MaxPayload.String(),
+		"idle_timeout", s.idleTimeout.String(), "compression", s.Compression,
+		"max_backpressure", s.MaxBackpressure.String(), "backpressure_policy", s.BackpressurePolicy,
+		"origins", s.originsText())
+	if s.Anonymous {
+		s.log.Warn("--anonymous: everybody who reaches this address may connect")
+	}
+	if s.Hints || isTerminal(s.stdout) {
+		fmt.Fprintf(s.stdout, s.config.hints, addr)
+	}
+	if s.listening != nil {
+		s.listening(addr)
+	}
+}
+
+// base is the Behavior that the routes start from.
+func (s *server) base() engine.Behavior {
+	b := s.behavior(s.idleTimeout)
+	b.Dropped = func(ws *engine.Conn, messages, bytes int) {
+		s.log.Warn("messages for a slow reader were dropped",
+			"remote", ws.RemoteAddr().String(), "messages", messages, "bytes", bytes)
+	}
+	return b
+}

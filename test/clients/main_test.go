@@ -1,0 +1,20 @@
+package clients
+
+import (
+	"os"
+	"testing"
+
+	"github.com/fe4bcecb/wsd/test/wsdproc"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(wsdproc.Main(m, (*testing.M).Run))
+}
+
+// modes are the server's settings of --compression, each with the clients that
+// offer it and those that do not.
+var modes = []string{"off", "shared", "dedicated"}
+
+func serve(t *testing.T, args ...string) *wsdproc.Process {
+	return wsdproc.Start(t, append([]string{"serve", "--drain-lb-wait", "0s"}, args...)...)
+}

@@ -1,0 +1,79 @@
+package rawws
+
+import (
+	"bytes"
+	stdflate "compress/flate"
+	"io"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// deflater compresses a client's messages as the negotiated parameters demand.
+type deflater struct {
+	takeover bool
+	buf      bytes.Buffer
+	w        interface {
+		io.Writer
+		Flush() error
+		Reset(io.Writer)
+	}
+}
+
+func newDeflater(p Params) *deflater {
+	d := &deflater{takeover: !p.ClientNoContextTakeover}
+	if p.ClientMaxWindowBits == 15 {
+		d.w, _ = stdflate.NewWriter(&d.buf, 6)
+	} else {
+		d.w, _ = flate.NewWriterWindow(&d.buf, 1<<p.ClientMaxWindowBits)
+	}
+	return d
+}
+
+// message returns p without the 00 00 ff ff at its end. RFC 7692 7.2.1
+func (d *deflater) message(p []byte) []byte {
+	d.buf.Reset()
+	if !d.takeover {
+		d.w.Reset(&d.buf)
+	}
+	d.w.Write(p)
+	d.w.Flush()
+	return bytes.Clone(bytes.TrimSuffix(d.buf.Bytes(), []byte{0, 0, 0xff, 0xff}))
+}
+
+// Compress returns p deflated with the negotiated parameters; with context
+// takeover it may refer to earlier calls, so that all must be sent, in order.
+func (c *Conn) Compress(p []byte) []byte { return c.deflater.message(p) }
+
+// Compress returns p deflated at level -2..9, without any context.
+func Compress(p []byte, level int) []byte {
+	d := &deflater{}
+	d.w, _ = stdflate.NewWriter(&d.buf, level)
+	return d.message(p)
+}
+
+// CompressFinal returns p as DEFLATE blocks of which the last has BFINAL set,
+// followed by the byte 0 that RFC 7692 7.2.3.4 adds.
+func CompressFinal(p []byte) []byte {
+	var buf bytes.Buffer
+	w, _ := stdflate.NewWriter(&buf, 6)
+	w.Write(p)
+	w.Close()
+	return append(buf.Bytes(), 0)
+}
+
+// inflate returns a server's compressed message and keeps the context.
+func (c *Conn) inflate(payload []byte) ([]byte, error) {
+	if !c.Deflate {
+		return nil, errNotNegotiated
+	}
+	in := append(bytes.Clone(payload), 0, 0, 0xff, 0xff)
+	out, err := inflate(c.history, in, 1<<c.Params.ServerMaxWindowBits)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Params.ServerNoContextTakeover {
+		c.history = append(c.history, out...)
+		c.history = bytes.Clone(c.history[max(0, len(c.history)-32768):])
+	}
+	return out, nil
+}

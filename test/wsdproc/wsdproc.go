@@ -1,0 +1,164 @@
+// Package wsdproc runs the wsd program for tests: the one that WSD_BIN names,
+// or one built from this repository.
+package wsdproc
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startTimeout bounds a start, and stopTimeout an end.
+const (
+	startTimeout = 20 * time.Second
+	stopTimeout  = 20 * time.Second
+)
+
+// binary is the program; Main sets it.
+var binary string
+
+// Main builds the program, runs the tests, and returns their exit code. The
+// caller's package stands two folders below the repository's root.
+func Main(m *testing.M, run func(*testing.M) int) int {
+	if binary = os.Getenv("WSD_BIN"); binary != "" {
+		if !filepath.IsAbs(binary) {
+			fmt.Fprintln(os.Stderr, "wsdproc: WSD_BIN must be an absolute path")
+			return 1
+		}
+		return run(m)
+	}
+	dir, err := os.MkdirTemp("", "wsd-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "wsdproc:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "wsd")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/wsd")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "wsdproc: go build: %v\n%s", err, out)
+		return 1
+	}
+	return run(m)
+}
+
+// Process is a running wsd.
+type Process struct {
+	Addr string // host:port
+	PID  int
+
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended
+	err  error         // of Wait, once done
+
+	mu  sync.Mutex
+	log []string
+}
+
+// Start runs wsd with args and a listening port of its own, and waits until it
+// accepts connections. The process ends with the test at the latest.
+func Start(t testing.TB, args ...string) *Process { return StartLimited(t, 0, args...) }
+
+// StartLimited is Start with at most fds open files; 0: as many as this process.
+func StartLimited(t testing.TB, fds int, args ...string) *Process {
+	t.Helper()
+	args = append(args, "--listen", "127.0.0.1:0")
+	cmd := exec.Command(binary, args...)
+	if fds > 0 {
+		script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, fds)
+		cmd = exec.Command("sh", append([]string{"-c", script, binary}, args...)...)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{cmd: cmd, PID: cmd.Process.Pid, done: make(chan struct{})}
+	listening := make(chan string, 1)
+	go p.follow(bufio.NewScanner(stderr), listening)
+	t.Cleanup(func() { p.kill(t) })
+	select {
+	case p.Addr = <-listening:
+	case <-p.done:
+		t.Fatalf("wsd %s ended: %v\n%s", strings.Join(args, " "), p.err, p.Log())
+	case <-time.After(startTimeout):
+		t.Fatalf("wsd %s does not listen\n%s", strings.Join(args, " "), p.Log())
+	}
+	return p
+}
+
+// follow keeps the log and finds the address in it.
+func (p *Process) follow(lines *bufio.Scanner, listening chan<- string) {
+	for lines.Scan() {
+		p.mu.Lock()
+		p.log = append(p.log, lines.Text())
+		p.mu.Unlock()
+		var entry struct{ Msg, Address string }
+		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" {
+			listening <- entry.Address
+		}
+	}
+	p.err = p.cmd.Wait()
+	close(p.done)
+}
+
+// Log is what the process has written to standard error.
+func (p *Process) Log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.log, "\n")
+}
+
+// Signal sends s.
+func (p *Process) Signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Wait returns the exit code.
+func (p *Process) Wait(t testing.TB) int {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(stopTimeout):
+		t.Fatalf("wsd does not end\n%s", p.Log())
+	}
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// Alive fails the test when the process has ended.
+func (p *Process) Alive(t testing.TB) {
+	t.Helper()
+	select {
+	case <-p.done:
+		t.Fatalf("wsd ended: %v\n%s", p.err, p.Log())
+	default:
+	}
+}
+
+func (p *Process) kill(t testing.TB) {
+	p.cmd.Process.Kill()
+	select {
+	case <-p.done:
+	case <-time.After(stopTimeout):
+		t.Error("wsd survives SIGKILL")
+	}
+}
