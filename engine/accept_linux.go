@@ -84,7 +84,7 @@ func (acc *acceptor) detach() {
 	if op := acc.op; op != nil {
 		acc.op = nil
 		_ = poll.Detach(op)
-		l.jobs = append(l.jobs, func() { poll.Free(op) })
+		l.jobs = append(l.jobs, func() { l.poll.Free(op) })
 	}
 }
 

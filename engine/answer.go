@@ -196,11 +196,11 @@ func (c *Conn) open(a Accept, rest []byte) {
 	c.setState(stateOpen)
 	c.startLife()
 	c.touch()
-	c.flags |= wasOpened
 	if l.app.draining.Load() {
 		c.close(CauseShutdown, ws.StatusGoingAway, "server is shutting down")
 		return
 	}
+	c.flags |= wasOpened
 	if c.route.Open != nil {
 		c.route.Open(c)
 	}

@@ -202,8 +202,12 @@ func (c *Conn) BufferedAmount() int {
 	return n
 }
 
-// touch restarts the idle timer.
+// touch restarts the idle timer of an open connection. The other states' times
+// are not the peer's to extend.
 func (c *Conn) touch() {
+	if c.state != stateOpen {
+		return
+	}
 	l := c.loop
 	l.due[c.idx] = c.nextDue(l.tick)
 	c.flags &^= isPinged

@@ -45,7 +45,7 @@ func (l *Loop) startTimer() error {
 func (l *Loop) stopTimer() {
 	_ = poll.Detach(l.timer.op)
 	l.jobs = append(l.jobs, func() {
-		poll.Free(l.timer.op)
+		l.poll.Free(l.timer.op)
 		_ = syscall.Close(l.timer.fd)
 	})
 }

@@ -101,7 +101,7 @@ func (c *Conn) releaseTransport() {
 
 func (c *Conn) freeOperator() {
 	if c.op != nil {
-		poll.Free(c.op)
+		c.loop.poll.Free(c.op)
 		c.op = nil
 	}
 }

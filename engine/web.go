@@ -27,7 +27,9 @@ type web struct {
 	server *http.Server
 	conns  chan net.Conn
 	closed chan struct{}
-	once   sync.Once
+
+	mu   sync.Mutex
+	over bool // closed; nothing is put into conns any more
 }
 
 type appKey struct{}
@@ -66,18 +68,31 @@ func (w *web) Accept() (net.Conn, error) {
 }
 
 func (w *web) Close() error {
-	w.once.Do(func() { close(w.closed) })
-	return nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return nil
+	}
+	w.over = true
+	close(w.closed)
+	for {
+		select {
+		case c := <-w.conns:
+			_ = c.Close()
+		default:
+			return nil
+		}
+	}
 }
 
 func (w *web) Addr() net.Addr { return &net.TCPAddr{} }
 
 // give hands a connection to the server. It returns false when too many wait.
 func (w *web) give(c net.Conn) bool {
-	select {
-	case <-w.closed:
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
 		return false
-	default:
 	}
 	select {
 	case w.conns <- c:

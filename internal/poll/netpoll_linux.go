@@ -39,7 +39,8 @@ type Poll struct {
 	np   netpoll.Poll
 	epfd int
 	turn Turn
-	wait Wait
+	// operators counts those registered and not freed.
+	operators int
 }
 
 // Open makes a poller whose iterations each end with turn. Run must be called
@@ -192,8 +193,13 @@ func (p *Poll) Register(fd int, onRead func(Poller) error) (*Operator, error) {
 		op.Free()
 		return nil, err
 	}
+	p.operators++
 	return op, nil
 }
+
+// Operators is how many operators are registered and not freed. Call on the
+// loop.
+func (p *Poll) Operators() int { return p.operators }
 
 // ArmWrite has onWrite called as long as the descriptor takes output.
 func ArmWrite(op *Operator, onWrite func(Poller) error) error {
@@ -210,7 +216,10 @@ func Detach(op *Operator) error { return op.Control(netpoll.PollDetach) }
 
 // Free gives a detached operator back. Call from the turn only: inside one of
 // its own callbacks it would spin forever.
-func Free(op *Operator) { op.Free() }
+func (p *Poll) Free(op *Operator) {
+	p.operators--
+	op.Free()
+}
 
 var (
 	testOnce sync.Once

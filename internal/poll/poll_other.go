@@ -61,5 +61,8 @@ func DisarmWrite(*Operator) error { return ErrUnsupported }
 // Detach fails with ErrUnsupported.
 func Detach(*Operator) error { return ErrUnsupported }
 
+// Operators is 0.
+func (p *Poll) Operators() int { return 0 }
+
 // Free does nothing.
-func Free(*Operator) {}
+func (p *Poll) Free(*Operator) {}
