@@ -48,7 +48,7 @@ fuzz: ## each fuzz target in turn, FUZZTIME=60s each
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { t[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, t[i]; n = 0 }' | \
 	while read -r pkg target; do \
 		echo "== $$pkg $$target $(FUZZTIME)"; \
-		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg" < /dev/null; \
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$pkg" < /dev/null; \
 	done
 
 .PHONY: cover

@@ -17,7 +17,7 @@ func (c *Conn) receiveHead(data []byte) {
 		c.in.raw = append(c.in.raw, data...)
 		data = c.in.raw
 	}
-	if !handshake.Sniff(data) {
+	if c.flags&reinjected == 0 && !handshake.Sniff(data) {
 		c.handOver(data)
 		return
 	}

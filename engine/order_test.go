@@ -3,7 +3,6 @@ package engine_test
 import (
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -13,10 +12,7 @@ import (
 
 // script is a route whose clients command it by text messages, one command a
 // line: "sub T", "unsub T", "pub T M", "app T M", "send M", "post T M" and so on.
-type script struct {
-	app  *engine.App
-	subs atomic.Int64
-}
+type script struct{ app *engine.App }
 
 func newScript(opts engine.Options, b engine.Behavior) *script {
 	opts.Logger = quiet()

@@ -297,11 +297,13 @@ func (c *Conn) onWritable() {
 // arm asks to be told when the kernel takes more.
 func (c *Conn) arm() {
 	q := c.out
-	if q.armed {
-		return
+	if q.armed && c.flags&onStream == 0 {
+		return // a socket goes on telling; a stream tells once
 	}
-	q.armed = true
-	c.loop.stats.BackpressureEvents++
+	if !q.armed {
+		q.armed = true
+		c.loop.stats.BackpressureEvents++
+	}
 	if err := c.armTransport(); err != nil {
 		c.broken()
 	}

@@ -21,8 +21,9 @@ func (a *App) shutdown(ctx context.Context) error {
 	acceptors, listeners := a.acceptors, a.listeners
 	a.mu.Unlock()
 	close(a.quit)
-	if !a.started.Load() {
-		return a.start() // loops that were not begun never will be
+	// A start under way ends first; one that was not begun never will be.
+	if err := a.start(); err != nil {
+		return nil
 	}
 	for _, acc := range acceptors {
 		acc.stop()

@@ -13,9 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onLoops is true where sockets are served on event loops.
-const onLoops = true
-
 func sendSocket(fd int, b []byte) int            { return poll.Send(fd, b) }
 func sendSocketParts(fd int, parts [][]byte) int { return poll.SendParts(fd, parts) }
 func receiveSocket(fd int, b []byte) int         { return poll.Recv(fd, b) }
@@ -58,9 +55,6 @@ func listenTCP(addr string, share bool) (net.Listener, error) {
 	}}
 	return lc.Listen(context.Background(), "tcp", addr)
 }
-
-// filer is a listener or connection whose descriptor can be had.
-type filer interface{ File() (*os.File, error) }
 
 var errNoDescriptor = errors.New("engine: no descriptor")
 

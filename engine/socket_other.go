@@ -11,10 +11,6 @@ import (
 	"github.com/fe4bcecb/wsd/internal/poll"
 )
 
-// onLoops is true where sockets are served on event loops. Here each has a
-// goroutine transport.
-const onLoops = false
-
 func sendSocket(int, []byte) int                   { return -1 }
 func sendSocketParts(int, [][]byte) int            { return -1 }
 func receiveSocket(int, []byte) int                { return poll.Failed }

@@ -129,6 +129,10 @@ func (c *Conn) takeNetConn() (net.Conn, error) {
 // Handle registered, and completes handshakes that come this way. An App may be
 // the handler of any http.Server.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == "PRI" { // RFC 9113 3.4: the preface of HTTP/2
+		http.Error(w, "HTTP/1.1 only", http.StatusHTTPVersionNotSupported)
+		return
+	}
 	e := a.routes.match(r.URL.EscapedPath())
 	if e != nil && !e.route.Manual && isUpgrade(r) {
 		if err := a.Upgrade(w, r); err != nil {

@@ -52,11 +52,6 @@ func serveRoutes(s *server) {
 	s.app.WS("/echo", echo(s.base()))
 	s.app.WS("/topics/{topic...}", s.topics(s.base()))
 	s.app.Handle("/health", http.HandlerFunc(s.serveHealth))
-	s.app.Handle("/", http.HandlerFunc(notFound))
-}
-
-func notFound(w http.ResponseWriter, r *http.Request) {
-	http.Error(w, "nothing here; wsd serves /echo, /topics/{topic} and /health", http.StatusNotFound)
 }
 
 // echo makes b send each message back.

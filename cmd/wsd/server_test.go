@@ -74,8 +74,13 @@ func TestOverCapacity(t *testing.T) {
 func TestOtherPaths(t *testing.T) {
 	r := serve(t)
 	for _, path := range []string{"/", "/nothing", "/healthy"} {
-		if status, body := r.get(path); status != http.StatusNotFound || !strings.Contains(body, "/echo") {
+		if status, body := r.get(path); status != http.StatusNotFound || len(body) > 100 {
 			t.Errorf("GET %s: %d %q", path, status, body)
+		}
+	}
+	for _, path := range []string{"/echo", "/topics/a"} {
+		if status, _ := r.get(path); status != http.StatusUpgradeRequired {
+			t.Errorf("GET %s without a handshake: %d", path, status)
 		}
 	}
 	if _, err := dial("ws://"+r.addr+"/nothing", nil); status(err) != http.StatusNotFound {
@@ -89,6 +94,29 @@ func TestOtherPaths(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	if resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST /health: %d", resp.StatusCode)
+	}
+}
+
+// A handshake that is no GET goes to net/http, and from there back to a loop,
+// which must answer it.
+func TestHandshakeByPost(t *testing.T) {
+	r := serve(t)
+	req, err := http.NewRequest(http.MethodPost, "http://"+r.addr+"/echo", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{
+		"Upgrade": {"websocket"}, "Connection": {"Upgrade"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("status %d", resp.StatusCode)
 	}
 }
 
