@@ -12,7 +12,7 @@ const Threshold = 64
 
 // Compressor compresses whole messages, each without the context of the one
 // before. The zero value is ready; it takes its memory with the first message
-// that needs it and keeps it: 70 KB, and 0.8 MB more after a message above
+// that needs it and keeps it: 60 KB, and 0.8 MB more after a message above
 // 4 KiB. One goroutine at a time: a loop owns one.
 type Compressor struct {
 	small *encoder

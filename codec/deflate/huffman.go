@@ -168,10 +168,9 @@ func successor(code, size int) int {
 // buildSubtables places the codes longer than tableBits, in order of their
 // length; code is the first of them, at the length tableBits.
 func buildSubtables(table []uint32, tableBits int, syms []coded, code int, count *[maxCodeBits + 1]uint16, base int, entries []uint32) {
-	n := int(syms[0] & 15)
 	prefix, start, end := -1, 0, 1<<tableBits
 	for _, s := range syms {
-		n = int(s & 15)
+		n := int(s & 15)
 		if p := code & (1<<tableBits - 1); p != prefix {
 			prefix, start = p, end
 			// The subtable is as large as the codes that share the prefix

@@ -151,10 +151,10 @@ func TestDecompressorReadsZlib(t *testing.T) {
 					}
 				}, request, want)
 				parts := [][]byte{want[:n/3], want[n/3 : n/2], nil, want[n/2:]}
-				z.ask(func(t *testing.T, msg []byte, err error) {
+				z.ask(func(t *testing.T, msg []byte, zlibErr error) {
 					got, err := d.Append(nil, bytes.TrimSuffix(msg, []byte(tail)), n)
-					if err != nil || !bytes.Equal(got, want) {
-						t.Errorf("%s, %d bytes, %s, flushed: %v, %d bytes", name, n, request, err, len(got))
+					if zlibErr != nil || err != nil || !bytes.Equal(got, want) {
+						t.Errorf("%s, %d bytes, %s, flushed: %v, %v, %d bytes", name, n, request, zlibErr, err, len(got))
 					}
 				}, request, parts...)
 			}
@@ -171,8 +171,8 @@ func TestCompressBound(t *testing.T) {
 			for _, mem := range []int{1, 2, 5, 8, 9} {
 				for _, strategy := range []int{0, 2, 4} { // 2: no matches, 4: fixed codes only
 					z.ask(func(t *testing.T, msg []byte, err error) {
-						if len(msg)-len(tail) > deflate.CompressBound(n) {
-							t.Errorf("%s, memLevel %d, strategy %d: %d bytes are %d, bound %d", kind, mem, strategy, n, len(msg), deflate.CompressBound(n))
+						if err != nil || len(msg)-len(tail) > deflate.CompressBound(n) {
+							t.Errorf("%s, memLevel %d, strategy %d: %v, %d bytes are %d, bound %d", kind, mem, strategy, err, n, len(msg), deflate.CompressBound(n))
 						}
 					}, fmt.Sprintf("deflate %d 15 %d %d", mem%3*4+1, mem, strategy), kinds[kind](n))
 				}

@@ -15,8 +15,8 @@ import (
 // TestDescriptorsExhausted: a server with few file descriptors keeps serving
 // those it has, does not spin, and accepts again when some are free.
 func TestDescriptorsExhausted(t *testing.T) {
-	const files = 64
-	p := wsdproc.StartLimited(t, files, "echo", "--loops", "1", "--max-connections", "1000")
+	const files = 256 // half of them wsd keeps for other things than connections
+	p := wsdproc.StartLimited(t, files, "echo", "--loops", "1", "--max-connections", "1000", "--idle-timeout", "0s")
 	var served []*rawws.Conn
 	for i := range 10 {
 		c, err := rawws.Open(p.Addr, "/", pmd)

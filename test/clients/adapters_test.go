@@ -34,6 +34,8 @@ type conn interface {
 	// close starts the closing handshake; an event of kind close follows.
 	close(code int, reason string) error
 	compressed() bool
+	// drop ends the connection without more ado.
+	drop()
 	events() <-chan event
 }
 
@@ -106,6 +108,7 @@ func (g *gorillaConn) close(code int, reason string) error {
 }
 
 func (g *gorillaConn) compressed() bool { return g.deflate }
+func (g *gorillaConn) drop()            { g.Conn.Close() }
 
 type coderConn struct {
 	queue
@@ -169,6 +172,7 @@ func (c *coderConn) close(code int, reason string) error {
 }
 
 func (c *coderConn) compressed() bool { return c.deflate }
+func (c *coderConn) drop()            { c.CloseNow() }
 
 type gwsConn struct {
 	queue
@@ -233,3 +237,4 @@ func (g *gwsConn) close(code int, reason string) error {
 }
 
 func (g *gwsConn) compressed() bool { return g.deflate }
+func (g *gwsConn) drop()            { g.NetConn().Close() }

@@ -21,6 +21,7 @@ func dial(t *testing.T, name, addr, path string, compress bool) client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(c.drop)
 	return client{t, c}
 }
 

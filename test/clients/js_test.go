@@ -53,9 +53,10 @@ func startJS(t *testing.T, client, check string, targets ...target) *js {
 	if client == "chromium" {
 		cmd.Env = append(cmd.Env, "WSD_CHROMIUM="+program(t, "chromium"), "WSD_CHROMIUM_PROFILE="+t.TempDir())
 	}
-	// The browser's processes must go too when time is up.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// Told to end, the client takes its browser along; killed, the browser
+	// notices the closed pipe.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -127,7 +128,7 @@ func TestJSIdle(t *testing.T) {
 	p := serve(t, "--idle-timeout", "2s")
 	var all []*js
 	for _, client := range jsClients {
-		all = append(all, startJS(t, client, "idle", target{Name: "idle", URL: "ws://" + p.Addr, Milliseconds: 4500}))
+		all = append(all, startJS(t, client, "idle", target{Name: "idle", URL: "ws://" + p.Addr, Milliseconds: 3500}))
 	}
 	for _, j := range all {
 		j.finish(t)

@@ -4,11 +4,12 @@ import (
 	"os"
 	"testing"
 
+	"github.com/fe4bcecb/wsd/internal/testkit"
 	"github.com/fe4bcecb/wsd/test/wsdproc"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(wsdproc.Main(m, (*testing.M).Run))
+	os.Exit(wsdproc.Main(m, testkit.CheckLeaks))
 }
 
 // modes are the server's settings of --compression, each with the clients that

@@ -18,6 +18,7 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   string
+	Close  bool // the server says that it will close the connection
 }
 
 // Request returns a well-formed upgrade request for path on host, with the
@@ -73,7 +74,7 @@ func (c *Conn) ReadResponse() (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Response{Status: res.StatusCode, Header: res.Header}
+	r := &Response{Status: res.StatusCode, Header: res.Header, Close: res.Close}
 	c.Response = r
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return r, nil
