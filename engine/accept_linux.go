@@ -62,14 +62,17 @@ func (acc *acceptor) start() error {
 
 // stop ends accepting, and resets what waits in the backlog.
 func (acc *acceptor) stop() {
-	acc.loop.Post(func() {
-		if acc.closed {
-			return
-		}
-		acc.closed = true
-		acc.detach()
-		acc.loop.jobs = append(acc.loop.jobs, func() { _ = syscall.Close(acc.fd) })
-	})
+	acc.loop.Post(acc.close)
+}
+
+// close is stop on the loop, which calls it for every acceptor when it ends.
+func (acc *acceptor) close() {
+	if acc.closed {
+		return
+	}
+	acc.closed = true
+	acc.detach()
+	acc.loop.jobs = append(acc.loop.jobs, func() { _ = syscall.Close(acc.fd) })
 }
 
 // detach takes the listener out of the poller until start.
@@ -160,5 +163,5 @@ func (l *Loop) accepted(fd int) {
 		closeSocket(fd)
 		return
 	}
-	l.due[c.idx] = l.tick + l.app.handshakeTicks
+	l.due[c.idx] = l.after(l.app.handshakeTicks)
 }

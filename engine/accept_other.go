@@ -11,6 +11,7 @@ import (
 // acceptor is not used on this system: goroutines accept connections.
 type acceptor struct{}
 
-func (*acceptor) stop() {}
+func (*acceptor) stop()  {}
+func (*acceptor) close() {}
 
 func (a *App) serveOnLoops(net.Listener) (*acceptor, error) { return nil, poll.ErrUnsupported }

@@ -71,7 +71,7 @@ func (c *Conn) handshake(head, rest []byte) {
 // ask puts the handshake to the origin check and the route's Upgrade.
 func (c *Conn) ask(e *entry, head, rest []byte) {
 	a := c.loop.app
-	u := &Handshake{conn: c, route: &e.pattern, request: &c.loop.request, head: head, remote: c.RemoteAddr()}
+	u := &Handshake{conn: c, loop: c.loop, route: &e.pattern, request: &c.loop.request, head: head, remote: c.RemoteAddr()}
 	u.path = string(u.request.Path)
 	allowed := a.opts.CheckOrigin
 	if allowed == nil {
@@ -108,7 +108,7 @@ func (c *Conn) ask(e *entry, head, rest []byte) {
 func (c *Conn) awaitDecision(u *Handshake, rest []byte) {
 	c.ext.upgrade = u
 	c.setState(stateDeferred)
-	c.loop.due[c.idx] = c.loop.tick + c.loop.app.decisionTicks
+	c.loop.due[c.idx] = c.loop.after(c.loop.app.decisionTicks)
 	c.loop.app.addGuest(1)
 	c.stash(rest)
 }
@@ -245,8 +245,13 @@ func (c *Conn) handOverOrRefuse(head, rest []byte) {
 
 // corkedCall runs fn with c's output corked, outside of a readable event.
 func (l *Loop) corkedCall(c *Conn, fn func() error) error {
-	if l.corked != nil || c.state == stateClosed {
+	if l.corked == c || c.state == stateClosed {
 		return fn()
+	}
+	if l.corked != nil {
+		var err error
+		l.call(c, func() { err = fn() })
+		return err
 	}
 	defer c.recoverPanic()
 	l.corkFor(c)

@@ -220,7 +220,9 @@ func (a *App) acceptAll(l net.Listener) error {
 	for {
 		nc, err := l.Accept()
 		if err == nil {
-			a.ServeConn(nc)
+			if err := a.ServeConn(nc); err != nil {
+				return err
+			}
 			continue
 		}
 		if a.draining.Load() {
@@ -258,13 +260,16 @@ func (a *App) bringUp() error {
 		}
 		a.node = node
 	}
+	var loops []*Loop
 	for i := range a.opts.Loops {
 		l, err := newLoop(a, i)
 		if err != nil {
+			a.abandon(loops)
 			return err
 		}
-		a.loops = append(a.loops, l)
+		loops = append(loops, l)
 	}
+	a.loops = loops
 	a.spare.Store(a.opts.Loops < runtime.GOMAXPROCS(0))
 	a.web = newWeb(a)
 	go a.web.serve(a.opts.Logger)
@@ -273,6 +278,17 @@ func (a *App) bringUp() error {
 	}
 	a.started.Store(true)
 	return nil
+}
+
+// abandon ends what a failed start has begun.
+func (a *App) abandon(loops []*Loop) {
+	for _, l := range loops {
+		go l.run()
+		l.end()
+	}
+	if a.node != nil {
+		_ = a.node.Leave()
+	}
 }
 
 // Loops are the App's loops, none before Listen or Serve.

@@ -68,7 +68,7 @@ func (c *Conn) close(cause CloseCause, code StatusCode, reason string) {
 	l := c.loop
 	l.stats.Closed[cause]++
 	c.setState(stateClosing)
-	l.due[c.idx] = l.tick + closeTicks
+	l.due[c.idx] = l.after(closeTicks)
 	l.closing[c] = ending{c, code, reason}
 }
 
@@ -104,9 +104,13 @@ func (c *Conn) receiveClose(payload []byte) {
 		c.linger(true)
 		return
 	}
-	c.loop.stats.Closed[CausePeer]++
+	text := string(reason)
 	c.sendClose(code, "")
-	c.end(code, string(reason))
+	if c.state == stateClosed {
+		return // it broke on the way, and was told so
+	}
+	c.loop.stats.Closed[CausePeer]++
+	c.end(code, text)
 	c.linger(true)
 }
 
@@ -128,10 +132,14 @@ func (c *Conn) fail(cause CloseCause, code StatusCode, reason string) {
 	if c.state != stateOpen && c.state != stateClosing {
 		return
 	}
-	if c.state == stateOpen {
+	opened := c.state == stateOpen
+	c.sendClose(code, reason)
+	if c.state == stateClosed {
+		return // it broke on the way, and was told so
+	}
+	if opened {
 		c.loop.stats.Closed[cause]++
 	}
-	c.sendClose(code, reason)
 	c.end(code, reason)
 	c.linger(false)
 }
@@ -152,7 +160,7 @@ func (c *Conn) linger(peerDone bool) {
 	if peerDone {
 		c.flags |= peerClosed
 	}
-	l.due[c.idx] = l.tick + lingerTicks
+	l.due[c.idx] = l.after(lingerTicks)
 	l.ends = append(l.ends, c)
 }
 

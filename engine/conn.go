@@ -209,13 +209,13 @@ func (c *Conn) touch() {
 		return
 	}
 	l := c.loop
-	l.due[c.idx] = c.nextDue(l.tick)
+	l.due[c.idx] = c.nextDue()
 	c.flags &^= isPinged
 }
 
-// nextDue is the tick at which a connection that was active at now needs a
-// look: to be pinged or to be closed.
-func (c *Conn) nextDue(now uint32) uint32 {
+// nextDue is the tick at which a connection that is active now needs a look: to
+// be pinged or to be closed.
+func (c *Conn) nextDue() uint32 {
 	wait := c.route.ping
 	if wait == 0 {
 		wait = c.route.idle
@@ -223,5 +223,5 @@ func (c *Conn) nextDue(now uint32) uint32 {
 	if wait == 0 {
 		return c.bounded(0)
 	}
-	return c.bounded(now + wait)
+	return c.bounded(c.loop.after(wait))
 }

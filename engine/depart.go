@@ -76,7 +76,7 @@ func (l *Loop) arrive(c *Conn, d *departure) {
 		return
 	}
 	c.setState(stateHandshake)
-	l.due[c.idx] = l.tick + l.app.handshakeTicks
+	l.due[c.idx] = l.after(l.app.handshakeTicks)
 	d.accept.Loop = nil
 	// welcome has answered the client when it fails.
 	_ = l.corkedCall(c, func() error {

@@ -16,6 +16,7 @@ import (
 // until the decision.
 type Handshake struct {
 	conn    *Conn
+	loop    *Loop // that decides; the connection may move to another
 	route   *pattern
 	request *handshake.Request
 	head    []byte
@@ -151,7 +152,7 @@ func (u *Handshake) Done() <-chan struct{} { return u.done }
 
 // decide runs the decision on the loop, once.
 func (u *Handshake) decide(fn func() error) error {
-	l := u.conn.loop
+	l := u.loop
 	if l.onLoop() {
 		if u.decided {
 			return ErrDecided

@@ -61,7 +61,7 @@ type Loop struct {
 	leave  []*Conn  // to another loop or to net/http
 	jobs   []func() // other work, such as releasing a listener
 	wake   []*Loop  // loops that got mail
-	turns  uint64
+	ending bool     // finish when nothing is left
 
 	closing map[*Conn]ending
 	queues  []*queue
@@ -144,7 +144,6 @@ func (l *Loop) onLoop() bool { return l.self.Load() == conv.Goroutine() }
 
 // turn ends an iteration: mail, publications, output, callbacks, releases.
 func (l *Loop) turn(int) poll.Wait {
-	l.turns++
 	for round := 0; ; round++ {
 		l.readMail()
 		l.flushPublications()
@@ -160,6 +159,9 @@ func (l *Loop) turn(int) poll.Wait {
 		}
 	}
 	l.wakeOthers()
+	if l.ending && !l.finish() {
+		return poll.WaitNone
+	}
 	if l.app.keepsProcessor() {
 		return poll.WaitRaw
 	}

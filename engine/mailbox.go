@@ -81,12 +81,12 @@ func (m *mailbox) give(items []mail, frames []byte) {
 	}
 }
 
-// close refuses further mail and drops what is there.
-func (m *mailbox) close() {
+// closeIfEmpty refuses further mail, unless there is some to be read.
+func (m *mailbox) closeIfEmpty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.closed = true
-	m.items, m.frames = nil, nil
+	m.closed = len(m.items) == 0
+	return m.closed
 }
 
 // readMail runs the functions and logs the publications that arrived.

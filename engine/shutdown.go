@@ -84,7 +84,11 @@ func (l *Loop) closeAll() {
 func (l *Loop) destroyAll() {
 	for i := len(l.conns) - 1; i >= 0; i-- {
 		if i < len(l.conns) {
-			l.conns[i].destroy(CauseShutdown, ws.StatusAbnormalClosure, "")
+			c := l.conns[i]
+			c.destroy(CauseShutdown, ws.StatusAbnormalClosure, "")
+			if c.flags&onStream != 0 {
+				c.ext.stream.abort()
+			}
 		}
 	}
 }
@@ -111,13 +115,26 @@ func (a *App) waitEmpty(ctx context.Context) error {
 
 // end stops the loop and waits for its goroutine.
 func (l *Loop) end() {
-	l.post(func() {
-		l.stopTimer()
-		// Behind the releases of this turn the poller closes.
-		l.jobs = append(l.jobs, func() {
-			l.mail.close()
-			_ = l.poll.Close()
-		})
-	})
+	l.post(func() { l.ending = true })
 	<-l.done
+}
+
+// finish ends a loop that has been told to. Mail that came since is read first:
+// it may own descriptors. It returns false while there is some.
+func (l *Loop) finish() bool {
+	if len(l.conns) > 0 {
+		l.destroyAll()
+		return false
+	}
+	if len(l.acceptors) > 0 {
+		l.acceptors[0].close()
+		return false
+	}
+	if !l.mail.closeIfEmpty() {
+		return false
+	}
+	l.stopTimer()
+	l.release()
+	_ = l.poll.Close()
+	return true
 }

@@ -39,8 +39,16 @@ type stream struct {
 }
 
 // ServeConn serves a connection on a goroutine transport. It returns at once;
-// the App closes nc. Safe from any goroutine.
-func (a *App) ServeConn(nc net.Conn) { a.serveStream(nc, nil, 0) }
+// the App closes nc, also when it returns an error: a mistake of registration,
+// or ErrShutdown.
+func (a *App) ServeConn(nc net.Conn) error {
+	if err := a.start(); err != nil {
+		_ = nc.Close()
+		return err
+	}
+	a.serveStream(nc, nil, 0)
+	return nil
+}
 
 // serveStream serves nc, of which first was read already.
 func (a *App) serveStream(nc net.Conn, first []byte, f flags) {
@@ -52,7 +60,7 @@ func (a *App) serveStream(nc net.Conn, first []byte, f flags) {
 	if !l.post(func() {
 		l.stats.Accepted++
 		l.add(s.conn)
-		l.due[s.conn.idx] = l.tick + a.handshakeTicks
+		l.due[s.conn.idx] = l.after(a.handshakeTicks)
 		a.addGuest(1)
 		go s.readAll(first)
 		go s.writeAll()
@@ -184,7 +192,7 @@ func (s *stream) release() net.Conn {
 func (s *stream) writeAll() {
 	defer s.loop.Load().app.addGuest(-1)
 	for {
-		b, armed, more := s.next()
+		b, next := s.next()
 		if len(b) > 0 {
 			if _, err := s.nc.Write(b); err != nil {
 				s.fail()
@@ -192,45 +200,68 @@ func (s *stream) writeAll() {
 				return
 			}
 		}
-		if armed {
+		switch next {
+		case streamTell:
 			s.loop.Load().post(s.conn.onWritable)
-		}
-		if !more {
+		case streamHalfClose:
+			s.closeWrite()
+		case streamClose:
+			_ = s.nc.Close()
+			return
+		case streamRelease:
 			return
 		}
 	}
 }
 
-// next waits for output. armed is true when the loop waits for room; more is
-// false when the transport has ended.
-func (s *stream) next() (b []byte, armed, more bool) {
+// streamStep is what the writer does when it has written.
+type streamStep int
+
+const (
+	streamGoOn      streamStep = iota
+	streamTell                 // the loop waits for room
+	streamHalfClose            // nothing more comes
+	streamClose                // likewise, and nobody listens
+	streamRelease              // net/http goes on
+)
+
+// next waits for output and what to do behind it.
+func (s *stream) next() (b []byte, step streamStep) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
 		switch {
 		case s.released:
-			return nil, false, false
-		case len(s.out) > 0 || s.armed:
-			b, armed = s.out, s.armed
+			return nil, streamRelease
+		case s.armed:
+			step = streamTell
+			fallthrough
+		case len(s.out) > 0:
+			b = s.out
 			s.out, s.spare, s.armed = s.spare[:0], b, false
-			return b, armed, true
+			return b, step
 		case s.finished:
-			_ = s.nc.Close()
-			return nil, false, false
+			return nil, streamClose
 		case s.half:
 			s.half = false
-			s.closeWriteLocked()
+			return nil, streamHalfClose
 		}
 		s.changed.Wait()
 	}
 }
 
-// closeWriteLocked half-closes where the transport can, and closes elsewhere.
-func (s *stream) closeWriteLocked() {
+// closeWrite half-closes where the transport can, and closes elsewhere.
+func (s *stream) closeWrite() {
 	if hc, ok := s.nc.(interface{ CloseWrite() error }); ok && hc.CloseWrite() == nil {
 		return
 	}
 	_ = s.nc.Close()
+}
+
+// abort closes the connection at once, whatever is being written.
+func (s *stream) abort() {
+	s.finish()
+	_ = s.nc.SetDeadline(time.Now())
 }
 
 func (s *stream) fail() {

@@ -33,6 +33,10 @@ func (l *Loop) advance(seconds uint32) {
 	}
 }
 
+// after is the tick at which so many seconds have passed for sure: the running
+// tick has begun before.
+func (l *Loop) after(seconds uint32) uint32 { return l.tick + seconds + 1 }
+
 // timedOut handles a connection whose time has come.
 func (c *Conn) timedOut() {
 	l := c.loop

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -32,7 +33,12 @@ type web struct {
 	over bool // closed; nothing is put into conns any more
 }
 
-type appKey struct{}
+// appKey and tlsKey are a request's App, and its connection's TLS state where
+// net/http can't see it.
+type (
+	appKey struct{}
+	tlsKey struct{}
+)
 
 func newWeb(a *App) *web {
 	w := &web{conns: make(chan net.Conn, webBacklog), closed: make(chan struct{})}
@@ -42,7 +48,13 @@ func newWeb(a *App) *web {
 		IdleTimeout:       webIdle,
 		MaxHeaderBytes:    a.opts.MaxHandshakeBytes,
 		ErrorLog:          slog.NewLogLogger(a.opts.Logger.Handler(), slog.LevelDebug),
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if p, ok := c.(*prefixed); ok {
+				if t, ok := p.Conn.(*tls.Conn); ok {
+					state := t.ConnectionState()
+					ctx = context.WithValue(ctx, tlsKey{}, &state)
+				}
+			}
 			return context.WithValue(ctx, appKey{}, a)
 		},
 		ConnState: func(_ net.Conn, s http.ConnState) {
@@ -140,8 +152,14 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	if h, pattern := a.mux.Handler(r); pattern != "" {
-		h.ServeHTTP(w, r)
+	if r.Context().Value(appKey{}) != any(a) {
+		r = r.WithContext(context.WithValue(r.Context(), appKey{}, a))
+	}
+	if state, ok := r.Context().Value(tlsKey{}).(*tls.ConnectionState); ok && r.TLS == nil {
+		r.TLS = state
+	}
+	if _, pattern := a.mux.Handler(r); pattern != "" {
+		a.mux.ServeHTTP(w, r)
 		return
 	}
 	if e != nil && !e.route.Manual {
@@ -151,7 +169,7 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this path is a WebSocket", http.StatusUpgradeRequired)
 		return
 	}
-	http.NotFound(w, r)
+	a.mux.ServeHTTP(w, r) // 404, or 405 with what is allowed
 }
 
 func isUpgrade(r *http.Request) bool {
@@ -211,7 +229,7 @@ func (a *App) Upgrade(w http.ResponseWriter, r *http.Request) error {
 // requestHead writes a parsed request's head again, for the loop to answer.
 func requestHead(r *http.Request) []byte {
 	var b bytes.Buffer
-	b.WriteString(r.Method + " " + r.RequestURI + " " + r.Proto + "\r\nHost: " + r.Host + "\r\n")
+	b.WriteString(r.Method + " " + r.URL.RequestURI() + " " + r.Proto + "\r\nHost: " + r.Host + "\r\n")
 	// Errors can't come from a buffer.
 	_ = r.Header.Write(&b)
 	if len(r.TransferEncoding) > 0 {
@@ -238,7 +256,7 @@ func (a *App) inject(nc net.Conn, data []byte) {
 			closeSocket(fd)
 			return
 		}
-		l.due[c.idx] = l.tick + a.handshakeTicks
+		l.due[c.idx] = l.after(a.handshakeTicks)
 		c.receive(data)
 	}) {
 		closeSocket(fd)

@@ -99,6 +99,31 @@ func (tg *target) badFrame(raw []byte, code int) error {
 	return closedWith(c, code)
 }
 
+// TestCloseReasons: a Close frame says nothing of what others have sent.
+func TestCloseReasons(t *testing.T) {
+	tg := start(t, engine.Options{Loops: 1})
+	secret := bytes.Repeat([]byte("SECRET"), limit/6)
+	noisy := tg.open("/echo")
+	defer noisy.Close()
+	tg.attack(func() {
+		for _, b := range badFrames {
+			if err := noisy.Send(rawws.Frame{Fin: true, Op: rawws.Text, Payload: secret}.Bytes()); err != nil {
+				t.Fatal(err)
+			}
+			if err := expect(noisy, rawws.TextMessage, secret); err != nil {
+				t.Fatal(err)
+			}
+			c := tg.open("/echo")
+			c.Send(b.raw)
+			e, err := c.Next()
+			if err != nil || e.Kind != rawws.CloseFrame || bytes.ContainsAny(e.Payload, "SECRT") {
+				t.Errorf("%s: %v, %v", b.name, e, err)
+			}
+			c.Close()
+		}
+	})
+}
+
 // TestSplitHeaders: a header that comes byte by byte hides nothing.
 func TestSplitHeaders(t *testing.T) {
 	tg := start(t, engine.Options{})

@@ -205,7 +205,7 @@ func letters(n int) string {
 
 // run plays c against s.
 func run(c Case, all []Step, s server) error {
-	conn, err := rawws.Open(s.addr, c.Profile, c.Offer)
+	conn, err := s.open(c.Profile, c.Offer)
 	if err != nil {
 		return err
 	}

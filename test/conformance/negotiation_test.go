@@ -102,7 +102,7 @@ func TestOffers(t *testing.T) {
 // negotiate says what became of an offer; whatever it was, the connection must
 // echo in the way that was agreed.
 func negotiate(s server, path, offer string) (outcome, error) {
-	c, err := rawws.Open(s.addr, path, offer)
+	c, err := s.open(path, offer)
 	if err != nil {
 		return improper, err
 	}
@@ -177,7 +177,7 @@ func TestParameterMatrix(t *testing.T) {
 }
 
 func runParams(s server, path string, m params) error {
-	c, err := rawws.Open(s.addr, path, m.offer())
+	c, err := s.open(path, m.offer())
 	if !s.isWsd() && 0 < m.serverBits && m.serverBits < 15 {
 		// Both oracles answer as if no server_max_window_bits had been offered.
 		if err == nil {
@@ -215,7 +215,7 @@ func TestLongConversations(t *testing.T) {
 	for _, s := range servers(t) {
 		for _, path := range []string{shared, dedicated} {
 			t.Run(s.name+path, func(t *testing.T) {
-				c, err := rawws.Open(s.addr, path, pmd+"; client_max_window_bits")
+				c, err := s.open(path, pmd+"; client_max_window_bits")
 				if err != nil {
 					t.Fatal(err)
 				}

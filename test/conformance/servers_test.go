@@ -1,14 +1,18 @@
 package conformance
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/fe4bcecb/wsd/test/rawws"
 )
 
-// long also proves that no exception has outlived its reason.
+// long also runs wsd over TLS, and proves that no exception has outlived its
+// reason.
 var long = os.Getenv("WSD_LONG") != ""
 
 // profile is how one path of a server echoes.
@@ -53,6 +57,25 @@ const pmd = "permessage-deflate"
 type server struct {
 	name string
 	addr string
+	tls  bool
+}
+
+// open connects a client to one of the server's paths.
+func (s server) open(path, offer string) (*rawws.Conn, error) {
+	if !s.tls {
+		return rawws.Open(s.addr, path, offer)
+	}
+	// The certificate is nobody's concern here.
+	nc, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return nil, err
+	}
+	c := rawws.New(nc)
+	if err := c.Upgrade(path, offer); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // isWsd says whether no exception may be made for s.
@@ -61,8 +84,8 @@ func (s server) isWsd() bool { return strings.HasPrefix(s.name, "wsd") }
 // servers starts everything that the suite runs against.
 func servers(t *testing.T) []server {
 	return append(wsdServers(t),
-		server{"gws", serveHTTP(t, gwsHandler())},
-		server{"gorilla", serveHTTP(t, gorillaHandler())},
+		server{name: "gws", addr: serveHTTP(t, gwsHandler())},
+		server{name: "gorilla", addr: serveHTTP(t, gorillaHandler())},
 	)
 }
 

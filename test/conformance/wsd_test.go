@@ -2,11 +2,13 @@ package conformance
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
@@ -20,11 +22,23 @@ func TestMain(m *testing.M) { os.Exit(testkit.CheckLeaks(m)) }
 // wsdServers are wsd on its transports: the loops, the goroutine transport for
 // any net.Conn, and an upgrade out of a net/http server.
 func wsdServers(t *testing.T) []server {
-	return []server{
-		{"wsd", serveWsd(t, listen(t))},
-		{"wsd on any listener", serveWsd(t, opaque{listen(t)})},
-		{"wsd behind net-http", serveHTTP(t, upgrading(newWsd(t)))},
+	all := []server{
+		{name: "wsd", addr: serveWsd(t, listen(t))},
+		{name: "wsd on any listener", addr: serveWsd(t, opaque{listen(t)})},
+		{name: "wsd behind net-http", addr: serveHTTP(t, upgrading(newWsd(t)))},
 	}
+	if long {
+		l := tls.NewListener(listen(t), &tls.Config{Certificates: certificates()})
+		all = append(all, server{name: "wsd over TLS", addr: serveWsd(t, l), tls: true})
+	}
+	return all
+}
+
+// certificates are those that the standard library has for tests.
+func certificates() []tls.Certificate {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	return s.TLS.Certificates
 }
 
 // newWsd echoes on every profile's path until the test ends.
