@@ -248,11 +248,6 @@ func (l *Loop) corkedCall(c *Conn, fn func() error) error {
 	if l.corked == c || c.state == stateClosed {
 		return fn()
 	}
-	if l.corked != nil {
-		var err error
-		l.call(c, func() { err = fn() })
-		return err
-	}
 	defer c.recoverPanic()
 	l.corkFor(c)
 	err := fn()

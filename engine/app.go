@@ -284,7 +284,7 @@ func (a *App) bringUp() error {
 func (a *App) abandon(loops []*Loop) {
 	for _, l := range loops {
 		go l.run()
-		l.end()
+		l.end(context.Background())
 	}
 	if a.node != nil {
 		_ = a.node.Leave()
@@ -377,9 +377,13 @@ func isTemporary(err error) bool {
 
 // Shutdown stops listening, closes every connection with 1001 in batches, and
 // returns when all are gone and the loops have ended. When ctx ends first, what
-// is left is closed at once, and ctx's error returned. Further calls wait for
-// the first.
+// is left is closed at once, and ctx's error returned, with ErrStuck if a
+// callback does not return within a second more. Further calls wait for the
+// first. Not to be called in a callback.
 func (a *App) Shutdown(ctx context.Context) error {
+	if a.started.Load() && a.onLoop() != nil {
+		return ErrOnLoop
+	}
 	a.shut.Do(func() { a.shutErr = a.shutdown(ctx) })
 	return a.shutErr
 }

@@ -244,3 +244,52 @@ func TestSlowSubscriberOfBatchedPublications(t *testing.T) {
 		t.Errorf("%d received + %d dropped of %d", len(numbers), dropped.Load(), batch*rounds)
 	}
 }
+
+// A reader that is closed as too slow in the middle of a fan-out is told so
+// once, gets nothing twice, and its Close callback runs once.
+func TestClosePolicyInAFanOut(t *testing.T) {
+	var closes atomic.Int64
+	closed := make(chan engine.StatusCode, 10)
+	app := engine.New(engine.Options{Loops: 1})
+	app.WS("/slow", engine.Behavior{
+		Policy:  engine.ClosePolicy,
+		Open:    func(c *engine.Conn) { c.Subscribe("t"); c.Send([]byte("ready"), engine.Text) },
+		Message: echo,
+		Close: func(_ *engine.Conn, code engine.StatusCode, _ string) {
+			closes.Add(1)
+			closed <- code
+		},
+	})
+	var published atomic.Int64
+	app.WS("/pub", engine.Behavior{Message: func(c *engine.Conn, _ []byte, _ engine.OpCode) {
+		pad := strings.Repeat("x", 1<<10)
+		for range 100 {
+			_ = c.Publish("t", fmt.Appendf(nil, "%08d%s", published.Add(1)-1, pad), engine.Binary)
+		}
+		c.Send([]byte("done"), engine.Text)
+	}})
+	addr := serve(t, app)
+	slow, pub := dial(t, addr, "/slow"), dial(t, addr, "/pub")
+	slow.wantText("ready")
+	for len(closed) == 0 && published.Load() < 1_000_000 {
+		pub.text("go")
+		pub.wantText("done")
+	}
+	if code := <-closed; code != ws.StatusPolicyViolation {
+		t.Errorf("closed with %d", code)
+	}
+	for next := 0; ; next++ {
+		f := slow.frame()
+		if f.Header.OpCode == ws.OpClose {
+			break
+		}
+		if want := fmt.Sprintf("%08d", next); string(f.Payload[:8]) != want {
+			t.Fatalf("message %s, want %s", f.Payload[:8], want)
+		}
+	}
+	slow.wantEOF()
+	s := app.Stats()
+	if n := s.Total().Closed[engine.CauseBackpressure]; n != 1 || closes.Load() != 1 {
+		t.Errorf("closed %d times, called back %d times", n, closes.Load())
+	}
+}

@@ -87,6 +87,9 @@ func (c *Conn) sendClose(code StatusCode, reason string) {
 	}
 	if c.flags&fragmenting == 0 {
 		c.settle()
+		if c.flags&closeSent != 0 || c.state == stateClosed {
+			return // what was pending has ended the connection
+		}
 	}
 	c.flags |= closeSent
 	var buf [frame.MaxControlPayload]byte
@@ -106,8 +109,8 @@ func (c *Conn) receiveClose(payload []byte) {
 	}
 	text := string(reason)
 	c.sendClose(code, "")
-	if c.state == stateClosed {
-		return // it broke on the way, and was told so
+	if c.state != stateOpen {
+		return // it broke on the way, or was closed as too slow
 	}
 	c.loop.stats.Closed[CausePeer]++
 	c.end(code, text)
@@ -132,12 +135,12 @@ func (c *Conn) fail(cause CloseCause, code StatusCode, reason string) {
 	if c.state != stateOpen && c.state != stateClosing {
 		return
 	}
-	opened := c.state == stateOpen
+	before := c.state
 	c.sendClose(code, reason)
-	if c.state == stateClosed {
-		return // it broke on the way, and was told so
+	if c.state != before {
+		return // it broke on the way, or was closed as too slow
 	}
-	if opened {
+	if before == stateOpen {
 		c.loop.stats.Closed[cause]++
 	}
 	c.end(code, reason)

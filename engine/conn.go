@@ -188,7 +188,9 @@ func (c *Conn) BufferedAmount() int {
 	if c.state != stateOpen && c.state != stateClosing {
 		return 0
 	}
-	c.settle()
+	if !c.settle() && c.state != stateClosing {
+		return 0
+	}
 	n := 0
 	if c.flags&isCorked != 0 {
 		n = len(c.loop.cork)

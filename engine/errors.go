@@ -5,6 +5,12 @@ import "errors"
 var (
 	// ErrShutdown is what Listen and Serve return once Shutdown was called.
 	ErrShutdown = errors.New("engine: shut down")
+	// ErrStuck is what Shutdown returns when a callback does not: its loop can't
+	// be ended.
+	ErrStuck = errors.New("engine: a callback does not return")
+	// ErrOnLoop says that Shutdown was called in a callback, which it would wait
+	// for.
+	ErrOnLoop = errors.New("engine: not to be called on a loop")
 	// ErrPattern says that a pattern does not begin with a slash, repeats one
 	// that is registered, or names a wildcard badly.
 	ErrPattern = errors.New("engine: bad pattern")

@@ -17,7 +17,9 @@ func (c *Conn) SendFirstFragment(msg []byte, op OpCode) SendResult {
 	if c.flags&(notOpen|fragmenting) != 0 {
 		return Dropped
 	}
-	c.settle()
+	if !c.settle() {
+		return Dropped
+	}
 	c.flags |= fragmenting
 	return c.emit(op, false, false, msg, true)
 }
@@ -36,7 +38,9 @@ func (c *Conn) SendLastFragment(msg []byte) SendResult {
 	if c.flags&(notOpen|fragmenting) != fragmenting {
 		return Dropped
 	}
-	c.settle() // holds this turn's publications behind the others that wait
+	if !c.settle() { // holds this turn's publications behind the others that wait
+		return Dropped
+	}
 	result := c.emit(ws.OpContinuation, true, false, msg, true)
 	c.flags &^= fragmenting
 	if c.ext != nil {

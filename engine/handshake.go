@@ -13,7 +13,8 @@ import (
 // Accept, Reject or Defer, the handshake is accepted as it is.
 //
 // Its methods may be called on the loop, and after Defer from any one goroutine
-// until the decision.
+// until the decision. A decision from another connection's callback is carried
+// out soon, and Accept and Reject then return nil without waiting for it.
 type Handshake struct {
 	conn    *Conn
 	loop    *Loop // that decides; the connection may move to another
@@ -158,6 +159,12 @@ func (u *Handshake) decide(fn func() error) error {
 			return ErrDecided
 		}
 		u.decided = true
+		if l.corked != nil && l.corked != u.conn {
+			// Not inside another connection's callback: both use the loop's
+			// buffers.
+			l.post(func() { _ = l.corkedCall(u.conn, fn) })
+			return nil
+		}
 		return l.corkedCall(u.conn, fn)
 	}
 	result := make(chan error, 1)
@@ -170,6 +177,9 @@ func (u *Handshake) decide(fn func() error) error {
 		result <- l.corkedCall(u.conn, fn)
 	}) {
 		return ErrDecided
+	}
+	if l.app.onLoop() != nil {
+		return nil // a loop must not wait for another
 	}
 	select {
 	case err := <-result:

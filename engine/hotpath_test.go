@@ -4,6 +4,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"testing"
 
 	"github.com/fe4bcecb/wsd/codec/frame"
@@ -28,7 +29,7 @@ func handLoop(t testing.TB, b Behavior) (*Loop, *route) {
 	a.loops = []*Loop{l}
 	t.Cleanup(func() {
 		go l.run()
-		l.end()
+		l.end(context.Background())
 	})
 	return l, r
 }

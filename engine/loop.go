@@ -40,6 +40,7 @@ type Loop struct {
 	corked  *Conn
 	cork    []byte
 	message frame.Message
+	heard   bool // the connection being read has completed a frame
 	request handshake.Request
 	head    []byte // scratch for responses
 
@@ -117,6 +118,7 @@ func (l *Loop) ID() int { return l.id }
 
 // Post has fn called on the loop, behind what was posted or published before.
 // It may block the caller no longer than a lock takes, and fn must not block.
+// The mailbox has no limit for functions: the caller bounds what it posts.
 // After Shutdown fn is not called. Safe from any goroutine.
 func (l *Loop) Post(fn func()) { l.post(fn) }
 
@@ -146,13 +148,13 @@ func (l *Loop) onLoop() bool { return l.self.Load() == conv.Goroutine() }
 func (l *Loop) turn(int) poll.Wait {
 	for round := 0; ; round++ {
 		l.readMail()
+		if l.settled() {
+			break
+		}
 		l.flushPublications()
 		l.flushDirty()
 		l.tell()
 		l.release()
-		if l.settled() {
-			break
-		}
 		if round == maxRounds {
 			l.wakeOthers()
 			return poll.WaitNone

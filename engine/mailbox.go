@@ -1,14 +1,27 @@
 package engine
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // maxMail is how many bytes of publications a loop's mailbox may hold. Beyond
 // it a publisher is told, and the loss is counted.
 const maxMail = 16 << 20
 
+const (
+	// mailSize is what a publication counts beside its frame, in bytes.
+	mailSize = 64
+	// keepMail bounds the items that an empty mailbox keeps room for.
+	keepMail = 4096
+)
+
 // mailbox is how other goroutines reach a loop: functions and publications, in
 // one order.
 type mailbox struct {
+	// waiting is true while there is mail; the loop looks without the lock.
+	waiting atomic.Bool
+
 	mu     sync.Mutex
 	closed bool
 	items  []mail
@@ -36,6 +49,7 @@ func (m *mailbox) post(fn func()) bool {
 		return false
 	}
 	m.items = append(m.items, mail{fn: fn})
+	m.waiting.Store(true)
 	return true
 }
 
@@ -46,24 +60,26 @@ func (m *mailbox) publish(topic *interest, op OpCode, b []byte, size int) error 
 	if m.closed {
 		return ErrShutdown
 	}
-	if len(m.frames)+len(b) > maxMail {
+	if len(m.frames)+len(b)+len(m.items)*mailSize > maxMail {
 		m.lost++
 		return ErrOverloaded
 	}
 	start := len(m.frames)
 	m.frames = append(m.frames, b...)
 	m.items = append(m.items, mail{topic: topic, op: op, size: size, start: start, end: len(m.frames)})
+	m.waiting.Store(true)
 	return nil
 }
 
 // take returns all mail and leaves the box empty. The caller gives the slices
 // back when it has read them.
 func (m *mailbox) take() (items []mail, frames []byte) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.items) == 0 {
+	if !m.waiting.Load() {
 		return nil, nil
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting.Store(false)
 	items, frames = m.items, m.frames
 	m.items, m.frames = m.spareItems[:0], m.spareFrames[:0]
 	m.spareItems, m.spareFrames = nil, nil
@@ -75,7 +91,9 @@ func (m *mailbox) give(items []mail, frames []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	const keep = 1 << 20
-	m.spareItems = items[:0]
+	if cap(items) <= keepMail {
+		m.spareItems = items[:0]
+	}
 	if cap(frames) <= keep {
 		m.spareFrames = frames[:0]
 	}
@@ -101,9 +119,7 @@ func (l *Loop) readMail() {
 			l.runPosted(m.fn)
 			continue
 		}
-		if t := m.topic.local[l.id]; t != nil {
-			l.logFrame(t, nil, m.op, frames[m.start:m.end], m.size)
-		}
+		l.logFrame(m.topic, m.op, frames[m.start:m.end], m.size)
 	}
 	l.mail.give(items, frames)
 }

@@ -210,3 +210,31 @@ func TestSubscriptionCallbackAndTopics(t *testing.T) {
 		}
 	}
 }
+
+// A topic whose last subscriber leaves while publications are pending, in a turn
+// whose log overflows, must not take later subscribers down with it.
+func TestTopicEmptiedWhileTheLogIsFull(t *testing.T) {
+	s := newScript(engine.Options{Loops: 2}, engine.Behavior{MaxBackpressure: -1})
+	addr := serve(t, s.app)
+	c, other := dial(t, addr, "/"), dial(t, addr, "/")
+	other.text("sub u\nsend ready")
+	other.wantText("ready")
+	var program strings.Builder
+	program.WriteString("sub t\napp t first\nunsub t\n")
+	for range 300 {
+		program.WriteString("pub t x\npub u y\n")
+	}
+	program.WriteString("sub t\nsend end")
+	c.text(program.String())
+	c.wantText("first")
+	c.wantText("end")
+	for range 300 {
+		other.wantText("y")
+	}
+	if n := s.app.NumSubscribers("t"); n != 1 {
+		t.Errorf("NumSubscribers = %d", n)
+	}
+	other.text("app t hello\nsend said")
+	other.wantText("said")
+	c.wantText("hello")
+}

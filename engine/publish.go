@@ -68,13 +68,11 @@ func (l *Loop) publish(name string, msg []byte, op OpCode, except *Conn) error {
 		return ErrTopic
 	}
 	l.stats.Published++
+	l.makeRoom(len(msg) + frame.MaxHeaderSize)
 	t := l.topics[name]
 	var in *interest
 	if t != nil {
 		in = t.app
-		if len(l.log) >= maxLog || len(l.frames) > 0 && len(l.frames)+len(msg)+frame.MaxHeaderSize > maxLogBytes {
-			l.flushPublications()
-		}
 		start := len(l.frames)
 		l.frames = frame.AppendFrame(l.frames, op, msg)
 		l.logged(t, except, op, len(msg), start)
@@ -119,14 +117,24 @@ func (l *Loop) spread(in *interest, msg []byte, op OpCode) error {
 	return err
 }
 
-// logFrame logs a publication that came framed from elsewhere.
-func (l *Loop) logFrame(t *topic, except *Conn, op OpCode, b []byte, size int) {
-	if len(l.log) >= maxLog || len(l.frames) > 0 && len(l.frames)+len(b) > maxLogBytes {
+// makeRoom flushes a log that n bytes more would make too long. A topic without
+// subscribers is forgotten then: look topics up afterwards.
+func (l *Loop) makeRoom(n int) {
+	if len(l.log) >= maxLog || len(l.frames) > 0 && len(l.frames)+n > maxLogBytes {
 		l.flushPublications()
+	}
+}
+
+// logFrame logs a publication that came framed from elsewhere.
+func (l *Loop) logFrame(in *interest, op OpCode, b []byte, size int) {
+	l.makeRoom(len(b))
+	t := in.local[l.id]
+	if t == nil {
+		return // its last subscriber here has left
 	}
 	start := len(l.frames)
 	l.frames = append(l.frames, b...)
-	l.logged(t, except, op, size, start)
+	l.logged(t, nil, op, size, start)
 }
 
 // logged notes the frame at the end of l.frames.
@@ -321,6 +329,9 @@ func (c *Conn) sentShort(t *topic, sent int) {
 		return
 	}
 	l := c.loop
+	// The topic's publications are all that c has to get of this turn; what
+	// happens below must not make settle send them again.
+	l.markSpecial(c)
 	deflated := c.flags&deflates != 0
 	for _, i := range t.pending {
 		p := &l.log[i]
@@ -346,12 +357,18 @@ func (c *Conn) sentShort(t *topic, sent int) {
 }
 
 // settle sends c what was published for it this turn before something else is
-// sent to it, so that it gets all in the order of the calls.
-func (c *Conn) settle() {
-	l := c.loop
-	if len(l.log) == 0 || c.ext == nil || len(c.ext.subs) == 0 {
-		return
+// sent to it, so that it gets all in the order of the calls. It reports whether
+// the connection is open afterwards: a policy or the network may have ended it.
+func (c *Conn) settle() bool {
+	if len(c.loop.log) > 0 && c.ext != nil && len(c.ext.subs) > 0 {
+		c.deliverPending()
 	}
+	return c.flags&notOpen == 0
+}
+
+// deliverPending is settle for a subscriber while something is logged.
+func (c *Conn) deliverPending() {
+	l := c.loop
 	since := l.base
 	if c.flags&isSpecial != 0 {
 		since = c.ext.since

@@ -55,7 +55,11 @@ func (c *Conn) receive(data []byte) {
 	l.corkFor(c)
 	switch c.state {
 	case stateOpen, stateClosing:
+		l.heard = false
 		c.receiveFrames(data)
+		if l.heard {
+			c.touch()
+		}
 	case stateHandshake:
 		c.receiveHead(data)
 	case stateDeferred:
@@ -82,12 +86,17 @@ func (c *Conn) receiveFrames(data []byte) {
 			c.in = nil
 		}
 	}
-	var h frame.Header
 	for len(data) > 0 {
+		if c.in == nil {
+			if data = c.receiveShort(data); len(data) == 0 {
+				return
+			}
+		}
 		if c.in != nil && c.in.need > 0 {
 			data = c.receivePayload(data)
 			continue
 		}
+		var h frame.Header
 		n, err := frame.ParseHeader(data, &h)
 		if err != nil {
 			c.failProtocol(err)
@@ -103,6 +112,39 @@ func (c *Conn) receiveFrames(data []byte) {
 		}
 		data = data[used:]
 	}
+}
+
+// receiveShort handles the short frames at the start of data, which are whole
+// messages, and returns the rest. It has nothing to check but their text.
+//
+// Hot path: per message.
+func (c *Conn) receiveShort(data []byte) []byte {
+	for c.state == stateOpen {
+		op, size := frame.Short(data)
+		if size == 0 || size-frame.ShortHeaderSize > c.route.MaxPayload {
+			return data
+		}
+		msg := data[frame.ShortHeaderSize:size]
+		ascii := frame.UnmaskText(msg, [4]byte(data[2:6]))
+		data = data[size:]
+		if !ascii && op == Text && !utf8.Valid(msg) {
+			c.failProtocol(frame.ErrInvalidUTF8)
+			return nil
+		}
+		l := c.loop
+		l.heard = true
+		l.stats.MessagesIn++
+		if c.route.Message != nil {
+			c.route.Message(c, msg, op)
+		}
+		if c.in != nil {
+			return data
+		}
+	}
+	if c.state != stateClosing {
+		return nil
+	}
+	return data
 }
 
 // rejoin puts the raw rest in front of data.
@@ -135,7 +177,7 @@ func (c *Conn) receiveFrame(h *frame.Header, n int, data []byte) int {
 		end := n + int(h.Length)
 		payload := data[n:end]
 		frame.Mask(payload, h.Mask, 0)
-		c.touch()
+		c.loop.heard = true
 		c.deliverMessage(payload, m.Op, m.Compressed, false)
 		return c.goOn(end)
 	}
@@ -152,7 +194,7 @@ func (c *Conn) receiveFrame(h *frame.Header, n int, data []byte) int {
 		end := n + int(h.Length)
 		payload := data[n:end]
 		frame.Mask(payload, h.Mask, 0)
-		c.touch()
+		c.loop.heard = true
 		c.receiveControl(h.OpCode, payload)
 		return c.goOn(end)
 	}
@@ -214,7 +256,7 @@ func grow(b []byte, n int, announced int64) []byte {
 
 // frameDone ends a data frame that came in pieces or as a fragment.
 func (c *Conn) frameDone() {
-	c.touch()
+	c.loop.heard = true
 	in := c.in
 	if !in.message.Done {
 		return

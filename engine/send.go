@@ -33,10 +33,25 @@ func (r SendResult) String() string {
 //
 // Hot path: per message.
 func (c *Conn) Send(msg []byte, op OpCode) SendResult {
+	const plainAndCorked = slowWay | deflates
+	if l := c.loop; c.flags&plainAndCorked == isCorked && len(l.log) == 0 && len(msg) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
+		l.stats.FramesOut++
+		l.stats.BytesOut += uint64(len(msg))
+		l.cork = append(frame.AppendHeader(l.cork, true, false, op, len(msg)), msg...)
+		return Sent
+	}
+	return c.sendSlow(msg, op)
+}
+
+// sendSlow is Send for what is not an uncompressed message in a callback of its
+// own connection, with nothing waiting.
+func (c *Conn) sendSlow(msg []byte, op OpCode) SendResult {
 	if c.flags&(notOpen|fragmenting) != 0 {
 		return c.sendLater(msg, op)
 	}
-	c.settle()
+	if !c.settle() {
+		return Dropped
+	}
 	if c.flags&(deflates|dedicated) != 0 && len(msg) >= compressAbove {
 		return c.sendDeflated(msg, op)
 	}
@@ -48,6 +63,9 @@ func (c *Conn) sendLater(msg []byte, op OpCode) SendResult {
 	if c.flags&notOpen != 0 {
 		return Dropped
 	}
+	if !c.settle() { // holds what was published before
+		return Dropped
+	}
 	return c.hold(msg, op)
 }
 
@@ -57,7 +75,9 @@ func (c *Conn) SendPrepared(p *PreparedMessage) SendResult {
 	if c.flags&(notOpen|fragmenting) != 0 {
 		return c.sendLater(p.payload(), p.op)
 	}
-	c.settle()
+	if !c.settle() {
+		return Dropped
+	}
 	switch {
 	case c.flags&dedicated != 0 && len(p.payload()) >= compressAbove:
 		return c.sendDeflated(p.payload(), p.op)

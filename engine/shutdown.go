@@ -11,6 +11,8 @@ import (
 const (
 	// closeBatch is how many connections a loop closes per turn.
 	closeBatch = 256
+	// stuckAfter is how long a loop may take to end once its time is over.
+	stuckAfter = time.Second
 	// drainPoll is how often Shutdown looks whether connections are gone.
 	drainPoll = 5 * time.Millisecond
 )
@@ -47,7 +49,9 @@ func (a *App) shutdown(ctx context.Context) error {
 		}
 	}
 	for _, l := range a.loops {
-		l.end()
+		if !l.end(ctx) {
+			err = errors.Join(err, ErrStuck)
+		}
 	}
 	if a.node != nil {
 		err = errors.Join(err, a.node.Leave())
@@ -113,10 +117,23 @@ func (a *App) waitEmpty(ctx context.Context) error {
 	}
 }
 
-// end stops the loop and waits for its goroutine.
-func (l *Loop) end() {
+// end stops the loop and waits for its goroutine, a little longer than ctx. It
+// returns false when that was not long enough.
+func (l *Loop) end(ctx context.Context) bool {
 	l.post(func() { l.ending = true })
-	<-l.done
+	select {
+	case <-l.done:
+		return true
+	case <-ctx.Done():
+	}
+	late := time.NewTimer(stuckAfter)
+	defer late.Stop()
+	select {
+	case <-l.done:
+		return true
+	case <-late.C:
+		return false
+	}
 }
 
 // finish ends a loop that has been told to. Mail that came since is read first:

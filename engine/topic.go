@@ -93,7 +93,9 @@ func (c *Conn) Subscribe(name string) bool {
 		return false
 	}
 	l := c.loop
-	c.settle()
+	if !c.settle() {
+		return false
+	}
 	t := l.topics[name]
 	if t == nil {
 		t = &topic{name: name}
@@ -199,6 +201,9 @@ func (l *Loop) unsubscribe(c *Conn, i int) {
 // dropTopic forgets a topic without members. One with pending publications is
 // dropped when they are flushed.
 func (l *Loop) dropTopic(t *topic) {
+	if l.topics[t.name] != t {
+		panic("engine: topic dropped twice")
+	}
 	delete(l.topics, t.name)
 	if l.app.topics.exit(l, t) {
 		l.app.syncBroker(t.name)

@@ -22,7 +22,7 @@ func TestBombs(t *testing.T) {
 		for i := range all {
 			all[i] = tg.open("/echo")
 		}
-		grown := peak(func() {
+		grown := allocated(func() {
 			tg.together(n, func(i int) error {
 				if err := all[i].Send(bomb); err != nil {
 					return err
@@ -50,7 +50,7 @@ func TestTinyFragments(t *testing.T) {
 				defer c.Close()
 				c.Send(rawws.Frame{Op: rawws.Binary, Payload: []byte("x")}.Bytes())
 				fragments := bytes.Repeat(rawws.Frame{Payload: []byte(payload)}.Bytes(), 10000)
-				grown := peak(func() {
+				grown := allocated(func() {
 					for range 100 {
 						if c.Send(fragments) != nil {
 							break // the server has hung up
@@ -85,7 +85,7 @@ func TestFloods(t *testing.T) {
 				c := tg.open("/echo")
 				defer c.Close()
 				flood := bytes.Repeat(f, 1000)
-				grown := peak(func() {
+				grown := allocated(func() {
 					for range n / 1000 {
 						if err := c.Send(flood); err != nil {
 							t.Fatal(err)
@@ -136,7 +136,7 @@ func (tg *target) deafReaders(n int, policy engine.BackpressurePolicy) {
 	// The kernel takes a few MB for each deaf reader before the queue fills.
 	message := bytes.Repeat([]byte("news "), 3000)
 	rounds := size(1500, 10000)
-	grown := peak(func() {
+	grown := held(func() {
 		for i := range rounds {
 			if err := tg.app.Publish("news", message, engine.Text); err != nil {
 				tg.Fatal(err)
@@ -146,7 +146,7 @@ func (tg *target) deafReaders(n int, policy engine.BackpressurePolicy) {
 			}
 		}
 	})
-	if most := uint64(2*n*64) << 10; grown > most+4*slackHeap {
+	if most := uint64(2*n*64) << 10; grown > most+slackHeap {
 		tg.Errorf("%d deaf readers take %d KiB", n, grown>>10)
 	}
 	if tg.total(func(l engine.LoopStats) uint64 { return l.Dropped }) == 0 {

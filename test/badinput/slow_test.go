@@ -106,7 +106,7 @@ func TestSilentConnects(t *testing.T) {
 	n := size(2000, 8000)
 	tg.attack(func() {
 		all := make([]*rawws.Conn, n)
-		grown := peak(func() {
+		grown := held(func() {
 			for i := range all {
 				all[i] = tg.dial()
 				if i%500 == 0 {

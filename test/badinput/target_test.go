@@ -204,34 +204,29 @@ func measure() usage {
 	return usage{len(names), runtime.NumGoroutine(), heap()}
 }
 
-func heap() uint64 {
-	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+func heap() uint64 { return metric("/memory/classes/heap/objects:bytes") }
+
+func metric(name string) uint64 {
+	s := []metrics.Sample{{Name: name}}
 	metrics.Read(s)
 	return s[0].Value.Uint64()
 }
 
-// peak runs f and returns by how many bytes the heap grew at its largest.
-func peak(f func()) uint64 {
-	runtime.GC()
-	before, most := heap(), uint64(0)
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(2 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			most = max(most, heap())
-			select {
-			case <-tick.C:
-			case <-stop:
-				return
-			}
-		}
-	}()
+// allocated runs f and returns the bytes that it, and the server, allocated
+// meanwhile: a bound for what the heap grew by at any moment.
+func allocated(f func()) uint64 {
+	before := metric("/gc/heap/allocs:bytes")
 	f()
-	close(stop)
-	<-stopped
-	return most - min(before, most)
+	return metric("/gc/heap/allocs:bytes") - before
+}
+
+// held runs f and returns by how many bytes the live heap has grown when it ends.
+func held(f func()) uint64 {
+	runtime.GC()
+	before := heap()
+	f()
+	runtime.GC()
+	return max(heap(), before) - before
 }
 
 // request is a well-formed upgrade request to /echo with old replaced by new.

@@ -131,7 +131,7 @@ func earlyCases() (cases []Case) {
 		}
 		name := fmt.Sprintf("at once %+q", s)
 		begin := "begin " + s[:n+1]
-		rest := s[n+1:]
+		rest := s[n+1:] + " and more"
 		later := func(first []byte, then ...[]byte) Except {
 			return both("looks at a whole message only", append(steps(send(first)), send(then...), fails(1007))...)
 		}

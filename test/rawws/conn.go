@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// Timeout bounds every single read and write of a Conn.
+// Timeout bounds every single read and write of a Conn; see Conn.Patience.
 const Timeout = 10 * time.Second
 
 // ErrClosed says that the server ended the stream, by FIN or by RST.
@@ -27,6 +27,9 @@ type Conn struct {
 	Response *Response // of the last Upgrade
 	Params   Params    // of the negotiated permessage-deflate
 	Deflate  bool      // permessage-deflate is negotiated
+
+	// Patience is how long the server may be silent; 0: Timeout.
+	Patience time.Duration
 
 	br       *bufio.Reader
 	deflater *deflater
@@ -130,7 +133,7 @@ func (c *Conn) Reset() error {
 }
 
 // Next returns the next event, assembled, inflated and checked. Its error says
-// how the server broke a rule, or that it stayed silent for Timeout.
+// how the server broke a rule, or that it stayed silent.
 func (c *Conn) Next() (Event, error) {
 	for {
 		f, err := c.readFrame()
@@ -210,17 +213,24 @@ func (c *Conn) assembled() (Event, error) {
 	return e, nil
 }
 
+func (c *Conn) patience() time.Duration {
+	if c.Patience > 0 {
+		return c.Patience
+	}
+	return Timeout
+}
+
 // readFull is io.ReadFull with the deadline; an end of the stream, however it
 // came, is ErrClosed.
 func (c *Conn) readFull(b []byte) (int, error) {
-	c.SetReadDeadline(time.Now().Add(Timeout))
+	c.SetReadDeadline(time.Now().Add(c.patience()))
 	n, err := io.ReadFull(c.br, b)
 	var timeout net.Error
 	switch {
 	case err == nil:
 		return n, nil
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return n, fmt.Errorf("server was silent for %v", Timeout)
+		return n, fmt.Errorf("server was silent for %v", c.patience())
 	}
 	return n, ErrClosed
 }

@@ -69,7 +69,7 @@ func (c *Conn) ReadUpgrade(extensions string) error {
 // ReadResponse reads one HTTP response; the body only when its length is given
 // or the connection ends behind it.
 func (c *Conn) ReadResponse() (*Response, error) {
-	c.SetReadDeadline(time.Now().Add(Timeout))
+	c.SetReadDeadline(time.Now().Add(c.patience()))
 	res, err := http.ReadResponse(c.br, nil)
 	if err != nil {
 		return nil, err
@@ -92,13 +92,13 @@ func (r *Response) checkUpgrade() error {
 	sum := sha1.Sum([]byte(Key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	want := base64.StdEncoding.EncodeToString(sum[:])
 	if got := r.Header.Values("Sec-WebSocket-Accept"); len(got) != 1 || got[0] != want {
-		return fmt.Errorf("Sec-WebSocket-Accept %q, want %q", got, want)
+		return fmt.Errorf("field Sec-WebSocket-Accept %q, want %q", got, want)
 	}
 	if got := r.Header.Get("Upgrade"); !strings.EqualFold(got, "websocket") {
-		return fmt.Errorf("Upgrade %q", got)
+		return fmt.Errorf("field Upgrade %q", got)
 	}
 	if got := r.Header.Get("Connection"); !strings.EqualFold(got, "upgrade") {
-		return fmt.Errorf("Connection %q", got)
+		return fmt.Errorf("field Connection %q", got)
 	}
 	if got := r.Header.Values("Sec-WebSocket-Protocol"); len(got) != 0 {
 		return fmt.Errorf("unasked Sec-WebSocket-Protocol %q", got)
