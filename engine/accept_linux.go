@@ -1,3 +1,5 @@
+//go:build amd64 || arm64 || loong64
+
 package engine
 
 import (
@@ -38,11 +40,17 @@ func (a *App) serveOnLoops(l net.Listener) (*acceptor, error) {
 	}
 	acc := &acceptor{app: a, loop: a.loops[int(a.nextAcceptor.Add(1)-1)%len(a.loops)], fd: fd}
 	result := make(chan error, 1)
-	acc.loop.Post(func() { result <- acc.start() })
+	if !acc.loop.post(func() { result <- acc.start() }) {
+		result <- ErrShutdown
+	}
 	select {
 	case err = <-result:
 	case <-acc.loop.done:
-		err = ErrShutdown
+		select {
+		case err = <-result: // it had begun, and the loop has closed it
+		default:
+			err = ErrShutdown
+		}
 	}
 	if err != nil {
 		_ = syscall.Close(fd)
@@ -92,6 +100,7 @@ func (acc *acceptor) detach() {
 }
 
 func (acc *acceptor) onRead(poll.Poller) error {
+	failures := 0
 	for range acceptBatch {
 		if acc.closed || acc.paused {
 			return nil
@@ -101,23 +110,27 @@ func (acc *acceptor) onRead(poll.Poller) error {
 		case poll.WouldBlock:
 			return nil
 		case poll.Failed:
+			failures++
 			continue
 		case poll.NoDescriptors:
-			acc.pause()
+			acc.pause("out of file descriptors")
 			return nil
 		}
 		acc.app.place(fd, acc.loop)
 	}
+	if failures == acceptBatch {
+		acc.pause("accept fails")
+	}
 	return nil
 }
 
-// pause stops accepting until the next tick: the backlog would make the poller
-// spin.
-func (acc *acceptor) pause() {
+// pause stops accepting until the next tick: a backlog that can't be accepted
+// would make the poller spin.
+func (acc *acceptor) pause(why string) {
 	l := acc.loop
 	l.stats.AcceptPauses++
 	if acc.app.warnings.allow() {
-		acc.app.opts.Logger.Warn("out of file descriptors: accepting pauses", "loop", l.id)
+		acc.app.opts.Logger.Warn("accepting pauses", "why", why, "loop", l.id)
 	}
 	acc.paused = true
 	acc.detach()
@@ -127,7 +140,7 @@ func (acc *acceptor) pause() {
 			return
 		}
 		if err := acc.start(); err != nil {
-			acc.pause()
+			acc.pause("listening failed")
 		}
 	}})
 }
@@ -164,4 +177,5 @@ func (l *Loop) accepted(fd int) {
 		return
 	}
 	l.due[c.idx] = l.after(l.app.handshakeTicks)
+	l.refuseWhenDraining(c)
 }

@@ -71,7 +71,7 @@ func (c *Conn) handshake(head, rest []byte) {
 // ask puts the handshake to the origin check and the route's Upgrade.
 func (c *Conn) ask(e *entry, head, rest []byte) {
 	a := c.loop.app
-	u := &Handshake{conn: c, loop: c.loop, route: &e.pattern, request: &c.loop.request, head: head, remote: c.RemoteAddr()}
+	u := &Handshake{conn: c, loop: c.loop, route: &e.pattern, request: &c.loop.request, head: head, rest: rest}
 	u.path = string(u.request.Path)
 	allowed := a.opts.CheckOrigin
 	if allowed == nil {
@@ -81,13 +81,17 @@ func (c *Conn) ask(e *entry, head, rest []byte) {
 		c.refuse(403, "origin not allowed")
 		return
 	}
+	if a.draining.Load() {
+		c.refuse(503, "server is shutting down")
+		return
+	}
 	waiting := false
 	defer func() {
 		if !waiting {
 			u.finish()
+			u.rest = nil
 		}
 	}()
-	c.extend().rest = rest
 	if e.route.Upgrade != nil {
 		e.route.Upgrade(u)
 	}
@@ -95,22 +99,22 @@ func (c *Conn) ask(e *entry, head, rest []byte) {
 	case u.decided:
 	case u.later:
 		waiting = true
-		c.awaitDecision(u, rest)
+		c.awaitDecision(u)
 	default:
 		u.decided = true
 		// accept has answered the client when this fails.
 		_ = c.accept(u, Accept{})
 	}
-	c.ext.rest = nil
 }
 
 // awaitDecision waits for a deferred decision.
-func (c *Conn) awaitDecision(u *Handshake, rest []byte) {
-	c.ext.upgrade = u
+func (c *Conn) awaitDecision(u *Handshake) {
+	c.extend().upgrade = u
 	c.setState(stateDeferred)
 	c.loop.due[c.idx] = c.loop.after(c.loop.app.decisionTicks)
 	c.loop.app.addGuest(1)
-	c.stash(rest)
+	c.stash(u.rest)
+	u.rest = nil
 }
 
 // stash keeps what a client sends before its handshake was decided.
@@ -135,7 +139,7 @@ func (c *Conn) endWaiting() {
 
 // accept carries out Handshake.Accept.
 func (c *Conn) accept(u *Handshake, a Accept) error {
-	rest := c.ext.rest
+	rest := u.rest
 	if c.state == stateDeferred {
 		rest = c.in.raw
 		c.in = nil
@@ -150,6 +154,10 @@ func (c *Conn) accept(u *Handshake, a Accept) error {
 
 // welcome answers 101 and opens the connection.
 func (c *Conn) welcome(u *Handshake, r *handshake.Request, a Accept, rest []byte) error {
+	if a.Subprotocol != "" && !offered(r, a.Subprotocol) {
+		c.refuse(500, "")
+		return ErrAccept
+	}
 	if a.Loop != nil && a.Loop != c.loop {
 		return c.moveTo(u, a, rest)
 	}
@@ -167,10 +175,21 @@ func (c *Conn) welcome(u *Handshake, r *handshake.Request, a Accept, rest []byte
 	return nil
 }
 
+// offered reports whether the client offers a subprotocol. RFC 6455 4.2.2.
+func offered(r *handshake.Request, name string) bool {
+	for item, rest := handshake.NextItem(r.Protocols); len(item) > 0; item, rest = handshake.NextItem(rest) {
+		if string(item) == name {
+			return true
+		}
+	}
+	return false
+}
+
 // reply sends bytes that are no frame.
 func (c *Conn) reply(b []byte) {
 	if c.loop.corked == c && c.flags&hasQueue == 0 && len(c.loop.cork)+len(b) <= cap(c.loop.cork) {
 		c.loop.cork = append(c.loop.cork, b...)
+		c.loop.reply = len(c.loop.cork)
 		return
 	}
 	q := c.queue()

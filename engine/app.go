@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
 // Defaults of Options.
@@ -19,6 +20,7 @@ const (
 	DefaultHandshakeTimeout  = 5 * time.Second
 	DefaultDecisionTimeout   = 30 * time.Second
 	DefaultMaxHandshakeBytes = 16 << 10
+	DefaultMaxHTTP           = 1024
 )
 
 // Options are an App's. The zero value is ready for use.
@@ -39,6 +41,9 @@ type Options struct {
 	// MaxConnections bounds the open WebSocket connections: one more gets 101,
 	// then close code 1008 "Server at capacity", and no callback. 0: no limit.
 	MaxConnections int
+	// MaxHTTP bounds the connections that net/http serves on this port; one
+	// more gets 503. 0: 1,024.
+	MaxHTTP int
 	// CheckOrigin accepts or refuses (403) the page that a handshake comes
 	// from; nil: the same host only. AnyOrigin accepts all.
 	CheckOrigin func(*Handshake) bool
@@ -110,6 +115,9 @@ func New(opts Options) *App {
 	}
 	if opts.MaxHandshakeBytes <= 0 {
 		opts.MaxHandshakeBytes = DefaultMaxHandshakeBytes
+	}
+	if opts.MaxHTTP <= 0 {
+		opts.MaxHTTP = DefaultMaxHTTP
 	}
 	return &App{
 		opts:           opts,
@@ -309,6 +317,9 @@ func (a *App) lightestLoop() *Loop {
 	return best
 }
 
+// Connections are the open WebSocket connections. It does not ask the loops.
+func (a *App) Connections() int { return int(a.count.Load()) }
+
 // NumSubscribers is how many connections of this node are subscribed to a
 // topic.
 func (a *App) NumSubscribers(topic string) int {
@@ -352,8 +363,9 @@ func (a *App) keepsProcessor() bool {
 
 // onLoop is the loop that the caller runs on, or nil.
 func (a *App) onLoop() *Loop {
+	self := conv.Goroutine()
 	for _, l := range a.loops {
-		if l.onLoop() {
+		if l.self.Load() == self {
 			return l
 		}
 	}

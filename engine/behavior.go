@@ -53,6 +53,10 @@ const (
 	DefaultIdleTimeout     = 120 * time.Second
 	DefaultMaxBackpressure = 64 << 10
 
+	// maxMaxPayload and maxTicks (34 years) keep sums in their types.
+	maxMaxPayload = 1 << 30
+	maxTicks      = 1 << 30
+
 	// compressAbove is the payload in bytes from which compression pays:
 	// smaller ones gain little and cost the same.
 	compressAbove = 128
@@ -134,7 +138,7 @@ type route struct {
 func (b Behavior) compile() (*route, error) {
 	r := &route{Behavior: b}
 	switch {
-	case b.MaxPayload < 0:
+	case b.MaxPayload < 0 || b.MaxPayload > maxMaxPayload:
 		return nil, fmt.Errorf("%w: MaxPayload %d", ErrBehavior, b.MaxPayload)
 	case b.Compression > CompressionDedicated:
 		return nil, fmt.Errorf("%w: Compression %d", ErrBehavior, b.Compression)
@@ -174,5 +178,5 @@ func ticks(d time.Duration) uint32 {
 	if d <= 0 {
 		return 0
 	}
-	return uint32((d + time.Second - 1) / time.Second)
+	return uint32(min((d-1)/time.Second+1, maxTicks))
 }

@@ -26,26 +26,25 @@ const (
 	CauseCapacity                       // MaxConnections
 	CauseShutdown                       // Shutdown
 	CauseHandshake                      // refused, or not completed in time
-	CauseHandOver                       // not closed: handed to net/http
 	closeCauses
 )
 
 var causeNames = [closeCauses]string{
 	"peer", "server", "terminate", "network", "protocol", "too_big", "idle", "lifetime",
-	"backpressure", "panic", "capacity", "shutdown", "handshake", "hand_over",
+	"backpressure", "panic", "capacity", "shutdown", "handshake",
 }
 
 func (c CloseCause) String() string { return causeNames[c] }
 
 const (
-	// closeTicks is how long the peer may take to answer a Close frame, and
-	// lingerTicks how long it may take to hang up after that, in seconds.
+	// closeTicks is how long the peer may take to read our last output, and to
+	// answer a Close frame; lingerTicks how long to hang up after that. Seconds.
 	closeTicks  = 5
 	lingerTicks = 2
 )
 
-// ending is a connection whose Close callback is due.
-type ending struct {
+// closeCall is a connection whose Close callback is due.
+type closeCall struct {
 	c      *Conn
 	code   StatusCode
 	reason string
@@ -54,7 +53,8 @@ type ending struct {
 // Close sends a Close frame behind everything that was sent or published
 // before, and closes when the peer has answered, or after 5 s. A code that may
 // not be on the wire (RFC 6455 7.4.1) sends an empty Close frame; a reason is
-// cut to 123 bytes. Call on the socket's loop.
+// cut to 123 bytes. A fragmented message that is not complete is cut off, and
+// what waits for its end is dropped. Call on the socket's loop.
 func (c *Conn) Close(code StatusCode, reason string) { c.close(CauseServer, code, reason) }
 
 func (c *Conn) close(cause CloseCause, code StatusCode, reason string) {
@@ -67,9 +67,10 @@ func (c *Conn) close(cause CloseCause, code StatusCode, reason string) {
 	}
 	l := c.loop
 	l.stats.Closed[cause]++
+	c.dropHeld()
 	c.setState(stateClosing)
 	l.due[c.idx] = l.after(closeTicks)
-	l.closing[c] = ending{c, code, reason}
+	l.closing[c] = closeCall{c, code, reason}
 }
 
 // Terminate closes the connection at once, without a Close frame. Call on the
@@ -156,15 +157,16 @@ func (c *Conn) linger(peerDone bool) {
 	l := c.loop
 	if end, ok := l.closing[c]; ok {
 		delete(l.closing, c)
-		l.ended = append(l.ended, end)
+		l.closeCalls = append(l.closeCalls, end)
 	}
+	c.dropHeld()
 	c.setState(stateLingering)
 	c.in = nil
 	if peerDone {
 		c.flags |= peerClosed
 	}
-	l.due[c.idx] = l.after(lingerTicks)
-	l.ends = append(l.ends, c)
+	l.due[c.idx] = l.after(closeTicks)
+	l.lingered = append(l.lingered, c)
 }
 
 // end has the Close callback called at the end of the turn.
@@ -173,7 +175,7 @@ func (c *Conn) end(code StatusCode, reason string) {
 	if _, ok := l.closing[c]; ok {
 		return // our own Close came first: linger reports it
 	}
-	l.ended = append(l.ended, ending{c, code, reason})
+	l.closeCalls = append(l.closeCalls, closeCall{c, code, reason})
 }
 
 // broken ends a connection whose transport failed.
@@ -193,11 +195,12 @@ func (c *Conn) destroy(cause CloseCause, code StatusCode, reason string) {
 	case stateClosing:
 		if end, ok := l.closing[c]; ok {
 			delete(l.closing, c)
-			l.ended = append(l.ended, end)
+			l.closeCalls = append(l.closeCalls, end)
 		}
 	case stateHandshake, stateDeferred:
 		l.stats.Closed[CauseHandshake]++
 	}
+	c.dropHeld()
 	c.setState(stateClosed)
 	c.endWaiting()
 	c.uncount()

@@ -101,7 +101,6 @@ type extension struct {
 	inflate     inflater
 	deflate     deflater
 	upgrade     *Handshake
-	rest        []byte // what came behind a handshake that is being decided
 	departure   *departure
 	life        uint32 // tick at which MaxLifetime ends; 0: never
 	local       netip.AddrPort
@@ -173,13 +172,16 @@ func (c *Conn) LocalAddr() netip.AddrPort {
 
 func (c *Conn) lookUpAddrs() {
 	e := c.extend()
-	if e.stream != nil {
-		e.local, e.remote = e.stream.addrs()
-		return
+	if c.state != stateClosed || c.flags&onStream != 0 {
+		e.local, e.remote = c.transportAddrs()
 	}
-	if c.state != stateClosed {
-		e.local, e.remote = socketAddrs(int(c.fd))
+}
+
+func (c *Conn) transportAddrs() (local, remote netip.AddrPort) {
+	if c.flags&onStream != 0 {
+		return c.ext.stream.addrs()
 	}
+	return socketAddrs(int(c.fd))
 }
 
 // BufferedAmount is how many bytes wait to be sent, corked ones and those of

@@ -18,6 +18,10 @@ type departure struct {
 
 // moveTo completes the handshake on another loop.
 func (c *Conn) moveTo(u *Handshake, a Accept, rest []byte) error {
+	if a.Loop.app != c.loop.app {
+		c.refuse(500, "")
+		return ErrAccept
+	}
 	// What can't be answered is found here, so that Accept can tell.
 	if _, err := handshake.AppendResponse(nil, u.request.Key, conv.Bytes(a.Subprotocol), nil, a.Header); err != nil {
 		c.refuseError(err)
@@ -32,6 +36,12 @@ func (c *Conn) moveTo(u *Handshake, a Accept, rest []byte) error {
 
 // handOver gives the connection to net/http, with the bytes read so far.
 func (c *Conn) handOver(data []byte) {
+	a := c.loop.app
+	if !a.web.admit(a.opts.MaxHTTP) {
+		c.loop.stats.HTTPRefused++
+		c.refuse(503, "too many HTTP connections")
+		return
+	}
 	c.leave(&departure{data: bytes.Clone(data)})
 }
 
@@ -53,8 +63,11 @@ func (c *Conn) depart() {
 	}
 	l.remove(c)
 	if d.loop == nil {
-		l.stats.HandedOver++
-		l.app.serveHTTP(c, d.data)
+		if l.app.serveHTTP(c, d.data) {
+			l.stats.HandedOver++
+		} else {
+			l.stats.Closed[CauseHandshake]++
+		}
 		return
 	}
 	target := d.loop
@@ -77,6 +90,9 @@ func (l *Loop) arrive(c *Conn, d *departure) {
 	}
 	c.setState(stateHandshake)
 	l.due[c.idx] = l.after(l.app.handshakeTicks)
+	if l.refuseWhenDraining(c) {
+		return
+	}
 	d.accept.Loop = nil
 	// welcome has answered the client when it fails.
 	_ = l.corkedCall(c, func() error {

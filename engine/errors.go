@@ -27,6 +27,9 @@ var (
 	ErrNoRoute = errors.New("engine: no WebSocket pattern matches")
 	// ErrNotUpgrade says that a request does not ask for a WebSocket.
 	ErrNotUpgrade = errors.New("engine: not a WebSocket handshake")
+	// ErrAccept says that a handshake was accepted with a loop of another App or
+	// a subprotocol that the client does not offer: it got status 500.
+	ErrAccept = errors.New("engine: bad Accept")
 	// ErrDecided says that an Upgrade was accepted or refused before, or that
 	// its client has left.
 	ErrDecided = errors.New("engine: the upgrade is decided")

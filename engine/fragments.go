@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/gobwas/ws"
+import (
+	"github.com/fe4bcecb/wsd/codec/frame"
+	"github.com/gobwas/ws"
+)
 
 // held is a message that waits until the fragmented one is complete, because
 // RFC 6455 5.4 allows no other message between its fragments.
@@ -46,7 +49,11 @@ func (c *Conn) SendLastFragment(msg []byte) SendResult {
 	if c.ext != nil {
 		waiting := c.ext.held
 		c.ext.held, c.ext.heldBytes = nil, 0
-		for _, h := range waiting {
+		for i, h := range waiting {
+			if c.flags&notOpen != 0 {
+				c.loop.stats.Dropped += uint64(len(waiting) - i)
+				break
+			}
 			c.Send(h.msg, h.op)
 		}
 	}
@@ -56,11 +63,20 @@ func (c *Conn) SendLastFragment(msg []byte) SendResult {
 // hold keeps a copy of a message for SendLastFragment.
 func (c *Conn) hold(msg []byte, op OpCode) SendResult {
 	e := c.extend()
-	if limit := c.route.MaxBackpressure; limit >= 0 && e.heldBytes > 0 && e.heldBytes+len(msg) > limit {
-		c.lose(len(msg))
+	size := frame.HeaderSize(len(msg), false) + len(msg)
+	if limit := c.route.MaxBackpressure; limit >= 0 && e.heldBytes > 0 && e.heldBytes+size > limit {
+		c.lose(size)
 		return Dropped
 	}
 	e.held = append(e.held, held{append([]byte(nil), msg...), op})
-	e.heldBytes += len(msg)
+	e.heldBytes += size
 	return Backpressure
+}
+
+// dropHeld counts what waited for a last fragment that will not be sent.
+func (c *Conn) dropHeld() {
+	if c.ext != nil && len(c.ext.held) > 0 {
+		c.loop.stats.Dropped += uint64(len(c.ext.held))
+		c.ext.held, c.ext.heldBytes = nil, 0
+	}
 }

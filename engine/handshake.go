@@ -21,6 +21,7 @@ type Handshake struct {
 	route   *pattern
 	request *handshake.Request
 	head    []byte
+	rest    []byte // what came behind the head
 	path    string
 	query   url.Values
 	remote  netip.AddrPort
@@ -95,8 +96,13 @@ func (u *Handshake) Origin() string { return string(u.request.Origin) }
 // of the host it is sent to.
 func (u *Handshake) SameOrigin() bool { return u.request.SameOrigin() }
 
-// RemoteAddr is the client's address.
-func (u *Handshake) RemoteAddr() netip.AddrPort { return u.remote }
+// RemoteAddr is the client's address, or the zero value where there is none.
+func (u *Handshake) RemoteAddr() netip.AddrPort {
+	if !u.remote.IsValid() && !u.later {
+		_, u.remote = u.conn.transportAddrs()
+	}
+	return u.remote
+}
 
 // AnyOrigin is an Options.CheckOrigin that accepts pages of every host.
 func AnyOrigin(*Handshake) bool { return true }
@@ -125,6 +131,7 @@ func (u *Handshake) Defer() {
 	if u.decided || u.later {
 		return
 	}
+	u.RemoteAddr()
 	u.later = true
 	u.done = make(chan struct{})
 	u.own()

@@ -434,12 +434,17 @@ func TestRejectWithAnyStatus(t *testing.T) {
 }
 
 func TestAcceptThatCannotBeSent(t *testing.T) {
+	other := engine.New(engine.Options{Loops: 1, Logger: quiet()})
+	serve(t, other)
+	testkit.Eventually(t, func() bool { return len(other.Loops()) == 1 }, patience)
 	for _, x := range []struct {
 		name   string
 		accept engine.Accept
 		want   error
 	}{
-		{"subprotocol", engine.Accept{Subprotocol: "a b"}, handshake.ErrSubprotocol},
+		{"subprotocol not offered", engine.Accept{Subprotocol: "q"}, engine.ErrAccept},
+		{"part of a subprotocol", engine.Accept{Subprotocol: "offere"}, engine.ErrAccept},
+		{"loop of another App", engine.Accept{Loop: other.Loops()[0]}, engine.ErrAccept},
 		{"line break", engine.Accept{Header: []engine.HeaderField{{Name: "X", Value: "a\r\nY: b"}}}, handshake.ErrResponseField},
 		{"field name", engine.Accept{Header: []engine.HeaderField{{Name: "X:", Value: "a"}}}, handshake.ErrResponseField},
 		{"own field", engine.Accept{Header: []engine.HeaderField{{Name: "upgrade", Value: "a"}}}, handshake.ErrResponseReserved},
@@ -455,7 +460,7 @@ func TestAcceptThatCannotBeSent(t *testing.T) {
 					u.Defer()
 					go func() { result <- u.Accept(x.accept) }()
 				})
-				c := knock(t, serve(t, app), upgradeHead("/a/"))
+				c := knock(t, serve(t, app), upgradeHead("/a/", "Sec-WebSocket-Protocol: offered, p"))
 				c.wantStatus(500)
 				c.wantEOF()
 				if err := receive(t, result); !errors.Is(err, x.want) {

@@ -10,6 +10,7 @@ import (
 	"github.com/fe4bcecb/wsd/codec/handshake"
 	"github.com/fe4bcecb/wsd/internal/conv"
 	"github.com/fe4bcecb/wsd/internal/poll"
+	"github.com/gobwas/ws"
 )
 
 const (
@@ -39,6 +40,7 @@ type Loop struct {
 	room    []byte
 	corked  *Conn
 	cork    []byte
+	reply   int // bytes at the start of cork that are no frames
 	message frame.Message
 	heard   bool // the connection being read has completed a frame
 	request handshake.Request
@@ -53,18 +55,18 @@ type Loop struct {
 	publications
 
 	// Work for the end of the turn.
-	dirty  []*Conn  // queues to flush
-	losses []loss   // Dropped callbacks
-	drains []*Conn  // Drain callbacks
-	ended  []ending // Close callbacks
-	ends   []*Conn  // lingering, output through
-	dead   []*Conn  // to be released
-	leave  []*Conn  // to another loop or to net/http
-	jobs   []func() // other work, such as releasing a listener
-	wake   []*Loop  // loops that got mail
-	ending bool     // finish when nothing is left
+	dirty      []*Conn     // queues to flush
+	losses     []loss      // Dropped callbacks
+	drains     []*Conn     // Drain callbacks
+	closeCalls []closeCall // Close callbacks
+	lingered   []*Conn     // lingering, output through
+	dead       []*Conn     // to be released
+	leave      []*Conn     // to another loop or to net/http
+	jobs       []func()    // other work, such as releasing a listener
+	wake       []*Loop     // loops that got mail
+	stopping   bool        // finish when nothing is left
 
-	closing map[*Conn]ending
+	closing map[*Conn]closeCall
 	queues  []*queue
 
 	tick      uint32 // seconds since the loop began
@@ -89,7 +91,7 @@ func newLoop(a *App, id int) (*Loop, error) {
 		done:    make(chan struct{}),
 		room:    make([]byte, readAhead+readSize),
 		cork:    make([]byte, 0, corkSize),
-		closing: map[*Conn]ending{},
+		closing: map[*Conn]closeCall{},
 	}
 	l.publications.init()
 	p, err := poll.Open(l.turn)
@@ -119,10 +121,10 @@ func (l *Loop) ID() int { return l.id }
 // Post has fn called on the loop, behind what was posted or published before.
 // It may block the caller no longer than a lock takes, and fn must not block.
 // The mailbox has no limit for functions: the caller bounds what it posts.
-// After Shutdown fn is not called. Safe from any goroutine.
-func (l *Loop) Post(fn func()) { l.post(fn) }
+// It returns false after Shutdown, when fn will not be called. Safe from any
+// goroutine.
+func (l *Loop) Post(fn func()) bool { return l.post(fn) }
 
-// post is Post; it returns false when the loop takes no more.
 func (l *Loop) post(fn func()) bool {
 	if !l.mail.post(fn) {
 		return false
@@ -161,7 +163,7 @@ func (l *Loop) turn(int) poll.Wait {
 		}
 	}
 	l.wakeOthers()
-	if l.ending && !l.finish() {
+	if l.stopping && !l.finish() {
 		return poll.WaitNone
 	}
 	if l.app.keepsProcessor() {
@@ -172,8 +174,8 @@ func (l *Loop) turn(int) poll.Wait {
 
 // settled reports whether the turn has left no work.
 func (l *Loop) settled() bool {
-	return len(l.log)+len(l.dirty)+len(l.losses)+len(l.drains)+len(l.ended)+
-		len(l.ends)+len(l.dead)+len(l.leave)+len(l.jobs) == 0
+	return len(l.log)+len(l.dirty)+len(l.losses)+len(l.drains)+len(l.closeCalls)+
+		len(l.lingered)+len(l.dead)+len(l.leave)+len(l.jobs) == 0
 }
 
 // flushDirty writes what was sent outside of readable events.
@@ -206,15 +208,15 @@ func (l *Loop) tell() {
 			l.call(c, func() { c.route.Drain(c) })
 		}
 	}
-	for i := 0; i < len(l.ended); i++ {
-		e := l.ended[i]
+	for i := 0; i < len(l.closeCalls); i++ {
+		e := l.closeCalls[i]
 		if e.c.flags&wasOpened != 0 && e.c.route.Close != nil {
 			l.call(e.c, func() { e.c.route.Close(e.c, e.code, e.reason) })
 		}
 		l.unsubscribeAll(e.c)
 	}
-	clear(l.ended)
-	l.ended = l.ended[:0]
+	clear(l.closeCalls)
+	l.closeCalls = l.closeCalls[:0]
 }
 
 // call runs a callback of c outside of a readable event.
@@ -230,7 +232,7 @@ func (l *Loop) call(c *Conn, fn func()) {
 // release closes what has lingered enough, frees what is dead and hands over
 // what leaves. Operators may only be freed here.
 func (l *Loop) release() {
-	for _, c := range l.ends {
+	for _, c := range l.lingered {
 		if c.state != stateLingering || c.out != nil {
 			continue
 		}
@@ -239,9 +241,10 @@ func (l *Loop) release() {
 			continue
 		}
 		c.shutdownWrite()
+		l.due[c.idx] = l.after(lingerTicks)
 	}
-	clear(l.ends)
-	l.ends = l.ends[:0]
+	clear(l.lingered)
+	l.lingered = l.lingered[:0]
 	for _, c := range l.leave {
 		c.depart()
 	}
@@ -304,6 +307,7 @@ func (l *Loop) roomBefore(data []byte) []byte {
 func (l *Loop) corkFor(c *Conn) {
 	l.corked = c
 	l.cork = l.cork[:0]
+	l.reply = 0
 	c.flags |= isCorked
 }
 
@@ -330,15 +334,45 @@ func (l *Loop) flushCork() {
 	}
 	n := c.write(b)
 	if n == len(b) {
+		l.reply = 0
 		return
 	}
 	if n < 0 {
 		c.broken()
 		return
 	}
+	if n < l.reply {
+		q := c.queue()
+		q.push(q.copied(b[n:l.reply], nil), true)
+		n = l.reply
+	}
+	c.queueCork(b, n)
+	l.reply = 0
+}
+
+// queueCork queues what the kernel did not take of a cork, frame by frame, so
+// that a policy can tell them apart. sent bytes of b are out.
+func (c *Conn) queueCork(b []byte, sent int) {
 	q := c.queue()
-	q.push(q.copied(b[n:], nil), true)
 	c.arm()
+	var h frame.Header
+	for at := c.loop.reply; at < len(b) && c.out == q; {
+		n, err := frame.ParseHeader(b[at:], &h)
+		if n == 0 || err != nil {
+			break // not reached: the cork holds whole frames of ours
+		}
+		end := at + n + int(h.Length)
+		switch {
+		case sent >= end:
+		case sent > at || h.OpCode.IsControl() || !h.Fin || h.OpCode == ws.OpContinuation:
+			q.push(q.copied(b[max(at, sent):end], nil), true)
+		case c.flags&dedicated != 0:
+			q.push(q.copied(b[at:end], nil), true)
+		case c.flags&notOpen == 0 && c.admit(end-at):
+			q.push(q.copied(b[at:end], nil), false)
+		}
+		at = end
+	}
 }
 
 func (l *Loop) takeQueue() *queue {

@@ -10,11 +10,11 @@ import (
 // PreparedMessage is a message framed once, plain and deflated, to be sent to
 // many connections. It never changes, and may be used on any loop.
 type PreparedMessage struct {
-	op       OpCode
-	plain    []byte
-	size     int // of the payload
-	pack     sync.Once
-	deflater []byte
+	op     OpCode
+	plain  []byte
+	size   int // of the payload
+	pack   sync.Once
+	packed []byte
 }
 
 // NewPreparedMessage frames a copy of msg.
@@ -31,7 +31,7 @@ var compressors = sync.Pool{New: func() any { return new(deflate.Compressor) }}
 // deflated is the compressed frame, or the plain one where that is no larger.
 func (p *PreparedMessage) deflated() []byte {
 	p.pack.Do(func() {
-		p.deflater = p.plain
+		p.packed = p.plain
 		if p.size < compressAbove {
 			return
 		}
@@ -39,8 +39,8 @@ func (p *PreparedMessage) deflated() []byte {
 		defer compressors.Put(z)
 		body, ok := z.Append(nil, p.payload(), deflate.MaxWindowBits)
 		if ok {
-			p.deflater = append(frame.AppendHeader(nil, true, true, p.op, len(body)), body...)
+			p.packed = append(frame.AppendHeader(nil, true, true, p.op, len(body)), body...)
 		}
 	})
-	return p.deflater
+	return p.packed
 }

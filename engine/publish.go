@@ -229,8 +229,8 @@ func (l *Loop) fanOut(t *topic, slow flags) {
 	plain := l.collect(t, false)
 	var packed []byte
 	l.rotate++
-	at := int(l.rotate) % n
-	delivered := uint64(0)
+	at := int(l.rotate % uint32(n))
+	frames, bytes := 0, 0
 	for range n {
 		if at == n {
 			at = 0
@@ -248,13 +248,15 @@ func (l *Loop) fanOut(t *topic, slow flags) {
 			}
 			b = packed
 		}
-		delivered++
 		if sent := c.write(b); sent != len(b) {
 			c.sentShort(t, sent)
+			continue
 		}
+		frames += len(t.pending)
+		bytes += len(b)
 	}
-	l.stats.FramesOut += delivered * uint64(len(t.pending))
-	l.stats.BytesOut += delivered * uint64(len(plain))
+	l.stats.FramesOut += uint64(frames)
+	l.stats.BytesOut += uint64(bytes)
 }
 
 // collect returns a topic's pending frames end to end.
@@ -338,9 +340,11 @@ func (c *Conn) sentShort(t *topic, sent int) {
 		b := l.keep(p, deflated)
 		if sent >= len(b) {
 			sent -= len(b)
+			l.stats.sent(len(b))
 			continue
 		}
 		if sent > 0 {
+			l.stats.sent(len(b))
 			c.queue().push(b[sent:], true)
 			sent = 0
 			c.arm()
@@ -351,6 +355,7 @@ func (c *Conn) sentShort(t *topic, sent int) {
 			c.arm()
 		}
 		if c.state == stateOpen && c.admit(len(b)) {
+			l.stats.sent(len(b))
 			c.queue().push(b, false)
 		}
 	}
@@ -409,8 +414,6 @@ func (c *Conn) deliver(p *publication) {
 		return
 	}
 	deflated := c.flags&deflates != 0
-	l.stats.FramesOut++
-	l.stats.BytesOut += uint64(p.size)
 	switch {
 	case c.flags&(isCorked|hasQueue) == isCorked:
 		c.corkFrame(l.bytes(p, deflated))

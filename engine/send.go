@@ -35,9 +35,9 @@ func (r SendResult) String() string {
 func (c *Conn) Send(msg []byte, op OpCode) SendResult {
 	const plainAndCorked = slowWay | deflates
 	if l := c.loop; c.flags&plainAndCorked == isCorked && len(l.log) == 0 && len(msg) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
-		l.stats.FramesOut++
-		l.stats.BytesOut += uint64(len(msg))
+		before := len(l.cork)
 		l.cork = append(frame.AppendHeader(l.cork, true, false, op, len(msg)), msg...)
+		l.stats.sent(len(l.cork) - before)
 		return Sent
 	}
 	return c.sendSlow(msg, op)
@@ -112,7 +112,7 @@ func (c *Conn) sendControl(op OpCode, payload []byte) SendResult {
 // callback are corked anyway. Call on the socket's loop.
 func (c *Conn) Cork(fn func()) {
 	fn()
-	if c.flags&(hasQueue|isCorked) == hasQueue && !c.out.armed {
+	if c.flags&(hasQueue|isCorked) == hasQueue && c.state != stateClosed && !c.out.armed {
 		c.flush()
 	}
 }
@@ -122,12 +122,11 @@ func (c *Conn) Cork(fn func()) {
 // Hot path: per frame sent.
 func (c *Conn) emit(op OpCode, fin, rsv1 bool, payload []byte, keep bool) SendResult {
 	l := c.loop
-	l.stats.FramesOut++
-	l.stats.BytesOut += uint64(len(payload))
 	if c.flags&(isCorked|hasQueue) == isCorked {
 		if len(l.cork)+len(payload)+frame.MaxHeaderSize <= cap(l.cork) {
-			l.cork = frame.AppendHeader(l.cork, fin, rsv1, op, len(payload))
-			l.cork = append(l.cork, payload...)
+			before := len(l.cork)
+			l.cork = append(frame.AppendHeader(l.cork, fin, rsv1, op, len(payload)), payload...)
+			l.stats.sent(len(l.cork) - before)
 			return Sent
 		}
 		l.flushCork()
@@ -143,6 +142,7 @@ func (c *Conn) emit(op OpCode, fin, rsv1 bool, payload []byte, keep bool) SendRe
 func (c *Conn) emitLarge(op OpCode, fin, rsv1 bool, payload []byte) SendResult {
 	l := c.loop
 	head := frame.AppendHeader(l.cork[:0], fin, rsv1, op, len(payload))
+	l.stats.sent(len(head) + len(payload))
 	if len(head)+len(payload) <= cap(l.cork) {
 		l.cork = append(head, payload...)
 		return Sent
@@ -167,8 +167,6 @@ func (c *Conn) emitLarge(op OpCode, fin, rsv1 bool, payload []byte) SendResult {
 
 // emitShared sends a whole frame that nobody will change.
 func (c *Conn) emitShared(b []byte) SendResult {
-	c.loop.stats.FramesOut++
-	c.loop.stats.BytesOut += uint64(len(b))
 	if c.flags&(isCorked|hasQueue) == isCorked {
 		return c.corkFrame(b)
 	}
@@ -185,6 +183,7 @@ func (c *Conn) corkFrame(b []byte) SendResult {
 		}
 	}
 	l.cork = append(l.cork, b...)
+	l.stats.sent(len(b))
 	return Sent
 }
 
@@ -206,6 +205,7 @@ func (c *Conn) enqueue(head, payload, shared []byte, keep bool) SendResult {
 		shared = q.copied(head, payload)
 	}
 	q.push(shared, keep)
+	c.loop.stats.sent(len(shared))
 	if q.armed {
 		return Backpressure
 	}
@@ -302,11 +302,11 @@ func (c *Conn) drained() {
 	c.flags &^= hasQueue
 	l.giveQueue(q)
 	if c.state == stateLingering {
-		l.ends = append(l.ends, c)
+		l.lingered = append(l.lingered, c)
 	}
 }
 
-// onWrite is called while armed, when the kernel takes more.
+// onWritable is called while armed, when the transport takes more.
 func (c *Conn) onWritable() {
 	if c.state == stateClosed || c.out == nil {
 		return

@@ -84,6 +84,16 @@ func (l *Loop) closeAll() {
 	}
 }
 
+// refuseWhenDraining ends a connection that reached the loop too late. It
+// reports whether it did.
+func (l *Loop) refuseWhenDraining(c *Conn) bool {
+	if !l.app.draining.Load() {
+		return false
+	}
+	c.destroy(CauseHandshake, 0, "")
+	return true
+}
+
 // destroyAll ends what is left.
 func (l *Loop) destroyAll() {
 	for i := len(l.conns) - 1; i >= 0; i-- {
@@ -120,7 +130,7 @@ func (a *App) waitEmpty(ctx context.Context) error {
 // end stops the loop and waits for its goroutine, a little longer than ctx. It
 // returns false when that was not long enough.
 func (l *Loop) end(ctx context.Context) bool {
-	l.post(func() { l.ending = true })
+	l.post(func() { l.stopping = true })
 	select {
 	case <-l.done:
 		return true

@@ -385,7 +385,7 @@ func TestStatsAddUp(t *testing.T) {
 		{"HandedOver", total.HandedOver, 1},
 		{"MessagesIn", total.MessagesIn, 1},
 		{"FramesOut", total.FramesOut, 6}, // hello, hello, pong, outside, outside, close
-		{"BytesOut", total.BytesOut, uint64(len("hello")*2+len("ping")+len("outside")*2) + 2},
+		{"BytesOut", total.BytesOut, uint64(len("hello")*2+len("ping")+len("outside")*2+2) + 6*2},
 		{"Published", total.Published, 1},
 		{"PublishedOutside", s.PublishedOutside, 1},
 		{"Closed by the peer", total.Closed[engine.CausePeer], 1},

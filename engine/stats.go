@@ -7,10 +7,11 @@ type LoopStats struct {
 	Accepted           uint64 // sockets
 	Opened             uint64 // WebSocket connections
 	HandedOver         uint64 // connections that went to net/http
+	HTTPRefused        uint64 // likewise, beyond MaxHTTP
 	MessagesIn         uint64
-	FramesOut          uint64 // data and control frames, queued or sent
+	FramesOut          uint64 // data and control frames that were sent or queued
 	BytesIn            uint64 // on the wire
-	BytesOut           uint64 // payloads of FramesOut
+	BytesOut           uint64 // of FramesOut, headers included
 	Published          uint64 // messages published on this loop
 	Dropped            uint64 // messages dropped for backpressure
 	ControlDropped     uint64 // pings and pongs dropped for backpressure
@@ -20,6 +21,12 @@ type LoopStats struct {
 	AcceptPauses       uint64 // times that descriptors ran out
 	// Closed counts ended connections by cause.
 	Closed [closeCauses]uint64
+}
+
+// sent counts a frame of n bytes.
+func (s *LoopStats) sent(n int) {
+	s.FramesOut++
+	s.BytesOut += uint64(n)
 }
 
 // Stats is a snapshot of an App.
@@ -113,6 +120,7 @@ func (s *Stats) Total() LoopStats {
 		t.Accepted += l.Accepted
 		t.Opened += l.Opened
 		t.HandedOver += l.HandedOver
+		t.HTTPRefused += l.HTTPRefused
 		t.MessagesIn += l.MessagesIn
 		t.FramesOut += l.FramesOut
 		t.BytesIn += l.BytesIn

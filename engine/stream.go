@@ -58,12 +58,15 @@ func (a *App) serveStream(nc net.Conn, first []byte, f flags) {
 	l := a.lightestLoop()
 	s.loop.Store(l)
 	if !l.post(func() {
-		l.stats.Accepted++
+		if f&reinjected == 0 {
+			l.stats.Accepted++
+		}
 		l.add(s.conn)
 		l.due[s.conn.idx] = l.after(a.handshakeTicks)
 		a.addGuest(1)
 		go s.readAll(first)
 		go s.writeAll()
+		l.refuseWhenDraining(s.conn)
 	}) {
 		_ = nc.Close()
 	}
@@ -82,8 +85,7 @@ func (s *stream) readAll(first []byte) {
 			return
 		}
 		if err != nil {
-			s.hand(nil)
-			s.loop.Load().post(s.conn.broken)
+			s.hand(nil) // the end
 			return
 		}
 	}
@@ -119,13 +121,18 @@ func (s *stream) hand(data []byte) bool {
 	}
 }
 
-// receiveOn gives data to the connection if it still belongs to l.
+// receiveOn gives data, or the end when it is nil, to the connection if it
+// still belongs to l.
 func (s *stream) receiveOn(l *Loop, data []byte) handed {
 	c := s.conn
 	if s.loop.Load() != l || c.state == stateLeaving {
 		return handedBack
 	}
-	if c.state != stateClosed {
+	switch {
+	case c.state == stateClosed:
+	case data == nil:
+		c.broken()
+	default:
 		c.receive(data)
 	}
 	switch {
@@ -292,6 +299,9 @@ func (p *prefixed) Read(b []byte) (int, error) {
 	if len(p.first) > 0 {
 		n := copy(b, p.first)
 		p.first = p.first[n:]
+		if len(p.first) == 0 {
+			p.first = nil
+		}
 		return n, nil
 	}
 	return p.Conn.Read(b)

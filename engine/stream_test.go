@@ -280,6 +280,7 @@ func TestStreamCloseHandshake(t *testing.T) {
 		c = connect()
 		c.raw("\x81\x00")
 		c.wantClose(1002, "frame from a client is not masked")
+		_ = c.Close()
 		wantClosed("1002 frame from a client is not masked")
 
 		c = connect()

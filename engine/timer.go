@@ -16,6 +16,7 @@ type resumption struct {
 // come.
 func (l *Loop) advance(seconds uint32) {
 	l.tick += seconds
+	l.packed, l.inflated, l.head = trim(l.packed), trim(l.inflated), trim(l.head)
 	for i := len(l.due) - 1; i >= 0; i-- {
 		// A look may remove connections; the last takes the place of one.
 		if i < len(l.due) && l.due[i] != 0 && l.due[i] <= l.tick {

@@ -115,7 +115,7 @@ func (c *Conn) Subscribe(name string) bool {
 	}
 	n := int(t.app.subscribers.Add(1))
 	if c.route.Subscription != nil {
-		c.route.Subscription(c, name, n, n-1)
+		l.call(c, func() { c.route.Subscription(c, name, n, n-1) })
 	}
 	return true
 }
@@ -202,7 +202,7 @@ func (l *Loop) unsubscribe(c *Conn, i int) {
 // dropped when they are flushed.
 func (l *Loop) dropTopic(t *topic) {
 	if l.topics[t.name] != t {
-		panic("engine: topic dropped twice")
+		return
 	}
 	delete(l.topics, t.name)
 	if l.app.topics.exit(l, t) {

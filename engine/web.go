@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fe4bcecb/wsd/codec/handshake"
@@ -28,6 +29,9 @@ type web struct {
 	server *http.Server
 	conns  chan net.Conn
 	closed chan struct{}
+
+	// open counts the connections that net/http has or is about to get.
+	open atomic.Int64
 
 	mu   sync.Mutex
 	over bool // closed; nothing is put into conns any more
@@ -63,6 +67,7 @@ func newWeb(a *App) *web {
 				a.addGuest(1)
 			case http.StateHijacked, http.StateClosed:
 				a.addGuest(-1)
+				w.open.Add(-1)
 			}
 		},
 	}
@@ -114,16 +119,27 @@ func (w *web) give(c net.Conn) bool {
 	}
 }
 
-// serveHTTP gives a connection that has left its loop to net/http.
-func (a *App) serveHTTP(c *Conn, data []byte) {
-	nc, err := c.takeNetConn()
-	if err != nil {
-		a.opts.Logger.Debug("connection lost on its way to net/http", "err", err)
-		return
+// admit counts a connection that is to go to net/http, if there is room.
+func (w *web) admit(limit int) bool {
+	if w.open.Add(1) > int64(limit) {
+		w.open.Add(-1)
+		return false
 	}
-	if !a.web.give(&prefixed{Conn: nc, first: data}) {
+	return true
+}
+
+// serveHTTP gives a connection that has left its loop to net/http. It reports
+// whether net/http has it; otherwise it is closed.
+func (a *App) serveHTTP(c *Conn, data []byte) bool {
+	nc, err := c.takeNetConn()
+	if err == nil && a.web.give(&prefixed{Conn: nc, first: data}) {
+		return true
+	}
+	if err == nil {
 		_ = nc.Close()
 	}
+	a.web.open.Add(-1)
+	return false
 }
 
 // takeNetConn turns the transport of a connection that has left its loop into a
@@ -257,7 +273,9 @@ func (a *App) inject(nc net.Conn, data []byte) {
 			return
 		}
 		l.due[c.idx] = l.after(a.handshakeTicks)
-		c.receive(data)
+		if !l.refuseWhenDraining(c) {
+			c.receive(data)
+		}
 	}) {
 		closeSocket(fd)
 	}

@@ -30,7 +30,7 @@ func (s *server) health() health {
 }
 
 // connections is how many WebSocket connections are open.
-func (s *server) connections() int { return s.app.Stats().Connections }
+func (s *server) connections() int { return s.app.Connections() }
 
 // serveHealth answers 200, or 503 while draining.
 func (s *server) serveHealth(w http.ResponseWriter, r *http.Request) {

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64 || loong64
+
 package poll
 
 import (
@@ -42,8 +44,7 @@ func SendParts(fd int, parts [][]byte) int {
 		vec[i].Base = unsafe.SliceData(p)
 		vec[i].SetLen(len(p))
 	}
-	msg := syscall.Msghdr{Iov: &vec[0]}
-	msg.Iovlen = iovlen(len(parts))
+	msg := syscall.Msghdr{Iov: &vec[0], Iovlen: uint64(len(parts))}
 	for {
 		n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(fd),
 			uintptr(unsafe.Pointer(&msg)), syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	stdflate "compress/flate"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 )
 
 // deflater compresses a client's messages as the negotiated parameters demand.
 type deflater struct {
+	bits     int
 	takeover bool
 	buf      bytes.Buffer
 	w        interface {
@@ -19,14 +21,32 @@ type deflater struct {
 	}
 }
 
+// deflaters keeps used ones, by window bits: each has about a megabyte.
+var deflaters [16]sync.Pool
+
 func newDeflater(p Params) *deflater {
-	d := &deflater{takeover: !p.ClientNoContextTakeover}
-	if p.ClientMaxWindowBits == 15 {
-		d.w, _ = stdflate.NewWriter(&d.buf, 6)
-	} else {
-		d.w, _ = flate.NewWriterWindow(&d.buf, 1<<p.ClientMaxWindowBits)
+	bits := p.ClientMaxWindowBits
+	d, _ := deflaters[bits].Get().(*deflater)
+	if d == nil {
+		d = &deflater{bits: bits}
+		if bits == 15 {
+			d.w, _ = stdflate.NewWriter(&d.buf, 6)
+		} else {
+			d.w, _ = flate.NewWriterWindow(&d.buf, 1<<bits)
+		}
 	}
+	d.takeover = !p.ClientNoContextTakeover
+	d.w.Reset(&d.buf)
 	return d
+}
+
+// Close closes the connection. Compress can't be called any more.
+func (c *Conn) Close() error {
+	if d := c.deflater; d != nil {
+		c.deflater = nil
+		deflaters[d.bits].Put(d)
+	}
+	return c.Conn.Close()
 }
 
 // message returns p without the 00 00 ff ff at its end. RFC 7692 7.2.1

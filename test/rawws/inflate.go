@@ -80,35 +80,41 @@ func (d *inflater) stored() error {
 	return nil
 }
 
-// code maps a Huffman code, with a leading 1 bit, to its symbol.
-type code map[int]int
+// code is a canonical Huffman code: how many codes there are of each length,
+// and their symbols in the order of the codes.
+type code struct {
+	count   [16]int
+	symbols []int
+}
 
-func newCode(lengths []int) code {
-	c, next := code{}, 1
+func newCode(lengths []int) *code {
+	c := &code{}
 	for bits := 1; bits <= 15; bits++ {
-		next <<= 1
 		for symbol, n := range lengths {
 			if n == bits {
-				c[next] = symbol
-				next++
+				c.symbols = append(c.symbols, symbol)
+				c.count[bits]++
 			}
 		}
 	}
 	return c
 }
 
-func (d *inflater) symbol(c code) (int, error) {
-	v := 1
-	for range 15 {
-		v = v<<1 | d.bits(1)
-		if s, ok := c[v]; ok {
-			return s, nil
+func (d *inflater) symbol(c *code) (int, error) {
+	value, first, before := 0, 0, 0 // first code of this length, shorter codes
+	for bits := 1; bits <= 15; bits++ {
+		value = value<<1 | d.bits(1)
+		first <<= 1
+		if i := value - first; i < c.count[bits] {
+			return c.symbols[before+i], nil
 		}
+		first += c.count[bits]
+		before += c.count[bits]
 	}
 	return 0, errHuffman
 }
 
-func (d *inflater) compressed(literals, distances code) error {
+func (d *inflater) compressed(literals, distances *code) error {
 	for !d.short {
 		s, err := d.symbol(literals)
 		switch {
@@ -132,7 +138,7 @@ func (d *inflater) compressed(literals, distances code) error {
 	return io.ErrUnexpectedEOF
 }
 
-func (d *inflater) match(s int, distances code) error {
+func (d *inflater) match(s int, distances *code) error {
 	length := lengthBase[s] + d.bits(lengthExtra(s))
 	s, err := d.symbol(distances)
 	if err != nil || s > 29 {
@@ -161,7 +167,7 @@ func (d *inflater) dynamic() error {
 	return d.compressed(newCode(all[:nLiterals]), newCode(all[nLiterals:]))
 }
 
-func (d *inflater) codeLengths(c code, n int) ([]int, error) {
+func (d *inflater) codeLengths(c *code, n int) ([]int, error) {
 	var all []int
 	for len(all) < n && !d.short {
 		s, err := d.symbol(c)
@@ -197,8 +203,8 @@ var (
 	lengthOrder    = []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 	lengthBase     = make([]int, 29)
 	distanceBase   = make([]int, 30)
-	fixedLiterals  code
-	fixedDistances code
+	fixedLiterals  *code
+	fixedDistances *code
 )
 
 func lengthExtra(s int) int {
