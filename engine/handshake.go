@@ -107,8 +107,8 @@ func (u *Handshake) RemoteAddr() netip.AddrPort {
 // AnyOrigin is an Options.CheckOrigin that accepts pages of every host.
 func AnyOrigin(*Handshake) bool { return true }
 
-// Accept completes the handshake. The error is ErrDecided, or one of package
-// handshake when the subprotocol or a field can't be sent: the client then got
+// Accept completes the handshake. The error is ErrDecided, ErrAccept, or one of
+// package handshake when the subprotocol or a field can't be sent: the client then got
 // status 500.
 func (u *Handshake) Accept(a Accept) error {
 	return u.decide(func() error { return u.conn.accept(u, a) })

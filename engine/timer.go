@@ -101,5 +101,5 @@ func (c *Conn) startLife() {
 	if life == 0 {
 		return
 	}
-	c.extend().life = c.loop.tick + life - rand.Uint32N(life/10+1)
+	c.extend().life = c.loop.after(life) - rand.Uint32N(life/10+1)
 }

@@ -100,8 +100,10 @@ func inflatedLimits() (cases []Case) {
 		"gws":     {"holds the wire form to the limit", steps(send(deflatedAs(stored)), fails(1009))},
 		"gorilla": {"holds the wire form to the limit", steps(send(deflatedAs(stored)), fails(1009))},
 	}
-	gwsBomb := func(p string) Except {
-		return Except{"gws": {"fails a failed inflation with 1011", steps(send(deflated(rawws.Binary, p)), fails(1011))}}
+	above, bomb := deflated(rawws.Binary, zeros(smallLimit+1)), rawws.Compress(make([]byte, 10<<20), 9)
+	fragments := split(rawws.Frame{Op: rawws.Text, Rsv: rawws.Rsv1}, bomb, 100)
+	gwsBomb := func(f []byte) Except {
+		return Except{"gws": {"fails a failed inflation with 1011", steps(send(f), fails(1011))}}
 	}
 	for _, path := range []string{sharedSmall, dedicatedSmall} {
 		for _, c := range []Case{
@@ -111,19 +113,18 @@ func inflatedLimits() (cases []Case) {
 			},
 			{
 				Name:   "one above",
-				Steps:  steps(send(deflated(rawws.Binary, zeros(smallLimit+1))), fails(1009)),
-				Except: gwsBomb(zeros(smallLimit + 1)),
+				Steps:  steps(send(above), fails(1009)),
+				Except: gwsBomb(above),
 			},
 			{
 				Name:   "bomb of 10 MB",
-				Steps:  steps(send(deflated(rawws.Binary, zeros(10<<20))), fails(1009)),
-				Except: gwsBomb(zeros(10 << 20)),
+				Steps:  steps(send(deflatedAs(bomb)), fails(1009)),
+				Except: gwsBomb(deflatedAs(bomb)),
 			},
 			{
-				Name:  "bomb of 10 MB in fragments",
-				Steps: steps(send(split(rawws.Frame{Op: rawws.Text, Rsv: rawws.Rsv1}, rawws.Compress(make([]byte, 10<<20), 9), 100)), fails(1009)),
-				Except: Except{"gws": {"fails a failed inflation with 1011",
-					steps(send(split(rawws.Frame{Op: rawws.Text, Rsv: rawws.Rsv1}, rawws.Compress(make([]byte, 10<<20), 9), 100)), fails(1011))}},
+				Name:   "bomb of 10 MB in fragments",
+				Steps:  steps(send(fragments), fails(1009)),
+				Except: gwsBomb(fragments),
 			},
 			{
 				Name:   "larger on the wire than inflated",

@@ -1,5 +1,5 @@
-// Package wsdproc runs the wsd program for tests: the one that WSD_BIN names,
-// or one built from this repository.
+// Package wsdproc runs the wsd program for tests: the one that WSD_BIN names
+// (from the repository's root, unless absolute), or one built for them.
 package wsdproc
 
 import (
@@ -29,10 +29,10 @@ var binary string
 // Main builds the program, runs the tests, and returns their exit code. The
 // caller's package stands two folders below the repository's root.
 func Main(m *testing.M, run func(*testing.M) int) int {
+	root := filepath.Join("..", "..")
 	if binary = os.Getenv("WSD_BIN"); binary != "" {
 		if !filepath.IsAbs(binary) {
-			fmt.Fprintln(os.Stderr, "wsdproc: WSD_BIN must be an absolute path")
-			return 1
+			binary = filepath.Join(root, binary)
 		}
 		return run(m)
 	}
@@ -44,7 +44,7 @@ func Main(m *testing.M, run func(*testing.M) int) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "wsd")
 	build := exec.Command("go", "build", "-o", binary, "./cmd/wsd")
-	build.Dir = filepath.Join("..", "..")
+	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "wsdproc: go build: %v\n%s", err, out)
 		return 1
