@@ -204,7 +204,6 @@ func (c *Conn) destroy(cause CloseCause, code StatusCode, reason string) {
 	c.setState(stateClosed)
 	c.endWaiting()
 	c.uncount()
-	c.detachTransport()
 	l.remove(c)
 	l.dead = append(l.dead, c)
 }

@@ -153,6 +153,7 @@ func (l *Loop) turn(int) poll.Wait {
 		if l.settled() {
 			break
 		}
+		l.wakeOthers() // they fan out while this loop does
 		l.flushPublications()
 		l.flushDirty()
 		l.tell()

@@ -80,13 +80,16 @@ func (c *Conn) shutdownWrite() {
 	shutdownSocket(int(c.fd))
 }
 
-// detachTransport stops events; releaseTransport closes, at the end of the turn.
+// detachTransport stops the events of a socket that lives on elsewhere. One that
+// closes needs none of it: nothing else holds the descriptor, so closing it at
+// the end of the turn takes it out of the poller, and saves a system call.
 func (c *Conn) detachTransport() {
 	if c.flags&onStream == 0 && c.op != nil {
 		_ = poll.Detach(c.op)
 	}
 }
 
+// releaseTransport closes. It is called at the end of a turn.
 func (c *Conn) releaseTransport() {
 	if c.flags&onStream != 0 {
 		c.ext.stream.finish()

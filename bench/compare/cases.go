@@ -24,7 +24,8 @@ type loadCase struct {
 	family  family
 	topics  bool // server publishes at /topics/NAME; otherwise it echoes
 	deflate bool // permessage-deflate without context takeover
-	procs   int  // GOMAXPROCS and loops of the server
+	procs   int  // GOMAXPROCS of the server
+	loops   int  // event loops, where the server has them; 0: one
 	args    string
 }
 
@@ -41,7 +42,8 @@ var allCases = []loadCase{
 	{name: "fan64w16", title: "publish 64 B to 1,000, 4 publishers, 16 outstanding", procs: 1, topics: true, args: "fanout --conns 1000 --pubs 4 --window 16 --size 64"},
 	{name: "fan1kw4", title: "publish 1 KiB to 1,000, 4 outstanding", procs: 1, topics: true, args: "fanout --conns 1000 --pubs 1 --window 4 --size 1024"},
 	{name: "fanjson", title: "publish 1 KiB JSON deflated to 1,000, 4 outstanding", procs: 1, topics: true, deflate: true, args: "fanout --conns 1000 --pubs 1 --window 4 --size 1024 --json --deflate"},
-	{name: "fan64w16x2", title: "publish 64 B to 1,000, 4 publishers, 16 outstanding, 2 loops", procs: 2, topics: true, args: "fanout --conns 1000 --pubs 4 --window 16 --size 64"},
+	{name: "fan64w1x2", title: "publish 64 B to 1,000, one at a time, 2 loops", procs: 2, loops: 2, topics: true, args: "fanout --conns 1000 --pubs 1 --window 1 --size 64"},
+	{name: "fan64w16x2", title: "publish 64 B to 1,000, 4 publishers, 16 outstanding, 2 loops", procs: 2, loops: 2, topics: true, args: "fanout --conns 1000 --pubs 4 --window 16 --size 64"},
 	{name: "handshake", title: "connect, upgrade, close", family: handshake, procs: 1, args: "handshake --conns 50"},
 	{name: "idle", title: "15,000 connections", family: idle, procs: 1, args: "idle --conns 15000 --size 1024"},
 	{name: "idlemsg", title: "15,000 connections after one 1 KiB message", family: idle, procs: 1, args: "idle --conns 15000 --size 1024 --warm-msgs 1"},

@@ -94,7 +94,7 @@ func TestPlaceholders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.command(loadCase{deflate: true, procs: 2}, "99"); got != "serve 99 shared true 2" {
+	if got := p.command(loadCase{deflate: true, procs: 2, loops: 2}, "99"); got != "serve 99 shared true 2" {
 		t.Errorf("got %q", got)
 	}
 	p = peer{echo: "a {port}", topics: "b {port}"}

@@ -98,6 +98,6 @@ func (p peer) command(c loadCase, port string) string {
 		"{port}", port,
 		"{compression}", compression,
 		"{deflate}", strconv.FormatBool(c.deflate),
-		"{loops}", strconv.Itoa(c.procs),
+		"{loops}", strconv.Itoa(max(c.loops, 1)),
 	).Replace(cmd)
 }
