@@ -16,6 +16,9 @@ import (
 const (
 	// corkSize is what a connection's callbacks may send before it is written.
 	corkSize = 64 << 10
+	// corkBelow is the payload in bytes from which a frame is not copied into
+	// the cork.
+	corkBelow = 8 << 10
 	// maxRounds bounds how often one turn goes round when its work makes more.
 	maxRounds = 8
 	// spareQueues is how many unused queues a loop keeps.

@@ -34,7 +34,7 @@ func (r SendResult) String() string {
 // Hot path: per message.
 func (c *Conn) Send(msg []byte, op OpCode) SendResult {
 	const plainAndCorked = slowWay | deflates
-	if l := c.loop; c.flags&plainAndCorked == isCorked && len(l.log) == 0 && len(msg) <= cap(l.cork)-len(l.cork)-frame.MaxHeaderSize {
+	if l := c.loop; c.flags&plainAndCorked == isCorked && len(l.log) == 0 && l.fits(len(msg)) {
 		before := len(l.cork)
 		l.cork = append(frame.AppendHeader(l.cork, true, false, op, len(msg)), msg...)
 		l.stats.sent(len(l.cork) - before)
@@ -123,7 +123,7 @@ func (c *Conn) Cork(fn func()) {
 func (c *Conn) emit(op OpCode, fin, rsv1 bool, payload []byte, keep bool) SendResult {
 	l := c.loop
 	if c.flags&(isCorked|hasQueue) == isCorked {
-		if len(l.cork)+len(payload)+frame.MaxHeaderSize <= cap(l.cork) {
+		if l.fits(len(payload)) {
 			before := len(l.cork)
 			l.cork = append(frame.AppendHeader(l.cork, fin, rsv1, op, len(payload)), payload...)
 			l.stats.sent(len(l.cork) - before)
@@ -138,12 +138,18 @@ func (c *Conn) emit(op OpCode, fin, rsv1 bool, payload []byte, keep bool) SendRe
 	return c.enqueue(frame.AppendHeader(head[:0], fin, rsv1, op, len(payload)), payload, nil, keep)
 }
 
+// fits reports whether a payload of n bytes goes into the cork. A large one does
+// not: writing it from where it is costs less than the copy.
+func (l *Loop) fits(n int) bool {
+	return n < corkBelow && len(l.cork)+n+frame.MaxHeaderSize <= cap(l.cork)
+}
+
 // emitLarge sends a frame on an empty cork: in it when it fits, else at once.
 func (c *Conn) emitLarge(op OpCode, fin, rsv1 bool, payload []byte) SendResult {
 	l := c.loop
 	head := frame.AppendHeader(l.cork[:0], fin, rsv1, op, len(payload))
 	l.stats.sent(len(head) + len(payload))
-	if len(head)+len(payload) <= cap(l.cork) {
+	if l.fits(len(payload)) {
 		l.cork = append(head, payload...)
 		return Sent
 	}
