@@ -13,11 +13,18 @@ import (
 // belongs to the loop that it is given to.
 func socketPair(t testing.TB) (near, far int) {
 	t.Helper()
+	near, far = rawSocketPair(t)
+	t.Cleanup(func() { _ = syscall.Close(far) })
+	return near, far
+}
+
+// rawSocketPair is socketPair for a caller who closes the second itself.
+func rawSocketPair(t testing.TB) (near, far int) {
+	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = syscall.Close(fds[1]) })
 	return fds[0], fds[1]
 }
 
@@ -32,5 +39,11 @@ func drainSocket(fd int) int {
 			return total
 		}
 		total += n
+	}
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = syscall.Close(fd)
 	}
 }

@@ -5,6 +5,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"testing"
 
 	"github.com/fe4bcecb/wsd/codec/frame"
@@ -38,12 +39,18 @@ func handLoop(t testing.TB, b Behavior) (*Loop, *route) {
 func handConn(t testing.TB, l *Loop, r *route) (*Conn, int) {
 	t.Helper()
 	near, far := socketPair(t)
+	return handConnOver(t, l, r, near), far
+}
+
+// handConnOver opens a connection on l over a socket.
+func handConnOver(t testing.TB, l *Loop, r *route, near int) *Conn {
+	t.Helper()
 	c := &Conn{fd: int32(near), flags: notOpen, route: r}
 	if err := l.attach(c); err != nil {
 		t.Fatal(err)
 	}
 	c.open(Accept{}, nil)
-	return c, far
+	return c
 }
 
 func masked(op ws.OpCode, payload []byte) []byte {
@@ -145,4 +152,46 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An idle connection holds no buffer: what it keeps alive on the heap, netpoll's
+// operator included, stays under 450 bytes, before and after messages.
+func TestIdleConnectionHeap(t *testing.T) {
+	const n, budget = 2000, 450
+	l, r := handLoop(t, Behavior{
+		Compression: CompressionShared,
+		Message:     func(c *Conn, msg []byte, op OpCode) { c.Send(msg, op) },
+	})
+	warm, far := handConn(t, l, r)
+	input := masked(ws.OpText, bytes.Repeat([]byte("x"), 1<<10))
+	feed(warm, input)
+	drainSocket(far)
+	before := heapInUse()
+	conns := make([]*Conn, 0, n)
+	ends := make([]int, 0, n)
+	defer func() { closeAll(ends) }()
+	for range n {
+		near, far := rawSocketPair(t)
+		conns, ends = append(conns, handConnOver(t, l, r, near)), append(ends, far)
+	}
+	l.turn(0)
+	idle := (heapInUse() - before) / n
+	for i, c := range conns {
+		feed(c, input)
+		drainSocket(ends[i])
+	}
+	after := (heapInUse() - before) / n
+	t.Logf("%d bytes a connection, %d after a message", idle, after)
+	if idle > budget || after > budget {
+		t.Errorf("%d bytes a connection, %d after a message, want at most %d", idle, after, budget)
+	}
+	runtime.KeepAlive(conns)
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
