@@ -56,7 +56,7 @@ func (c *Conn) handshake(head, rest []byte) {
 		return
 	}
 	c.route = e.route
-	if e.route.Upgrade == nil && a.opts.CheckOrigin == nil {
+	if e.route.Upgrade == nil && a.originCheck(e.route) == nil {
 		if !r.SameOrigin() {
 			c.refuse(403, "origin not allowed")
 			return
@@ -68,12 +68,21 @@ func (c *Conn) handshake(head, rest []byte) {
 	c.ask(e, head, rest)
 }
 
+// originCheck is what accepts or refuses the page that a route's handshake comes
+// from; nil: the same host only.
+func (a *App) originCheck(r *route) func(*Handshake) bool {
+	if r.CheckOrigin != nil {
+		return r.CheckOrigin
+	}
+	return a.opts.CheckOrigin
+}
+
 // ask puts the handshake to the origin check and the route's Upgrade.
 func (c *Conn) ask(e *entry, head, rest []byte) {
 	a := c.loop.app
 	u := &Handshake{conn: c, loop: c.loop, route: &e.pattern, request: &c.loop.request, head: head, rest: rest}
 	u.path = string(u.request.Path)
-	allowed := a.opts.CheckOrigin
+	allowed := a.originCheck(e.route)
 	if allowed == nil {
 		allowed = (*Handshake).SameOrigin
 	}

@@ -98,6 +98,8 @@ type Behavior struct {
 	// Manual hands handshakes to the http.Handler of their path, which may call
 	// Upgrade. Without it they are answered on the loop.
 	Manual bool
+	// CheckOrigin is this route's instead of Options.CheckOrigin; nil: that one.
+	CheckOrigin func(*Handshake) bool
 
 	// Upgrade decides about a handshake; nil accepts.
 	Upgrade func(u *Handshake)

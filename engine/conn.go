@@ -206,6 +206,13 @@ func (c *Conn) BufferedAmount() int {
 	return n
 }
 
+// Writable reports whether nothing waits for a slow reader: what is sent now
+// goes out at the end of the turn at the latest, as far as the kernel takes it.
+// Call on the socket's loop.
+func (c *Conn) Writable() bool {
+	return c.state == stateOpen && (c.out == nil || !c.out.armed) && c.flags&fragmenting == 0
+}
+
 // touch restarts the idle timer of an open connection. The other states' times
 // are not the peer's to extend.
 func (c *Conn) touch() {

@@ -128,6 +128,21 @@ func (l *Loop) ID() int { return l.id }
 // goroutine.
 func (l *Loop) Post(fn func()) bool { return l.post(fn) }
 
+// Run calls fn at once when the caller is on the loop and no mail waits, and
+// otherwise posts it. So calls of Run take place in the order in which they are
+// made, whoever makes them, and cost nothing extra on the loop. fn must not
+// block; a false result is Post's. Safe from any goroutine.
+func (l *Loop) Run(fn func()) bool {
+	if l.onLoop() && !l.mail.waiting.Load() {
+		fn()
+		return true
+	}
+	return l.post(fn)
+}
+
+// Here reports whether the caller runs on the loop. Safe from any goroutine.
+func (l *Loop) Here() bool { return l.onLoop() }
+
 func (l *Loop) post(fn func()) bool {
 	if !l.mail.post(fn) {
 		return false

@@ -12,9 +12,18 @@ import (
 type PreparedMessage struct {
 	op     OpCode
 	plain  []byte
-	size   int // of the payload
+	size   int  // of the payload
+	never  bool // to be deflated
 	pack   sync.Once
 	packed []byte
+}
+
+// NewUncompressedMessage is NewPreparedMessage for a message that is not to be
+// deflated for anybody.
+func NewUncompressedMessage(msg []byte, op OpCode) *PreparedMessage {
+	p := NewPreparedMessage(msg, op)
+	p.never = true
+	return p
 }
 
 // NewPreparedMessage frames a copy of msg.

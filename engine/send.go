@@ -79,12 +79,25 @@ func (c *Conn) SendPrepared(p *PreparedMessage) SendResult {
 		return Dropped
 	}
 	switch {
+	case p.never:
 	case c.flags&dedicated != 0 && len(p.payload()) >= compressAbove:
 		return c.sendDeflated(p.payload(), p.op)
 	case c.flags&deflates != 0:
 		return c.emitShared(p.deflated())
 	}
 	return c.emitShared(p.plain)
+}
+
+// SendUncompressed is Send without compression, whatever was negotiated. Call on
+// the socket's loop.
+func (c *Conn) SendUncompressed(msg []byte, op OpCode) SendResult {
+	if c.flags&(notOpen|fragmenting) != 0 {
+		return c.sendLater(msg, op)
+	}
+	if !c.settle() {
+		return Dropped
+	}
+	return c.emit(op, true, false, msg, false)
 }
 
 // Ping sends a ping; payloads are cut to 125 bytes. Call on the socket's loop.
