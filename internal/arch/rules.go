@@ -33,7 +33,7 @@ var Rules = []Rule{
 // room covers the packages below it, unless they are a room themselves. A
 // package in no room is a mistake: give it one.
 var rooms = map[string][]string{
-	"cmd/wsd":           {"bench", "engine", "engine/engineio", "engine/socketio", "broker", "broker/redis", "codec", "internal/conv"},
+	"cmd/wsd":           {"bench", "engine", "engine/engineio", "engine/socketio", "broker", "broker/redis", "codec", "internal/auth", "internal/conv"},
 	"bench":             {"engine", "engine/engineio", "engine/socketio", "broker", "broker/redis", "codec", "internal/conv", "internal/poll"},
 	"engine/socketio":   {"engine/engineio", "engine", "broker", "codec", "internal/conv"},
 	"engine/engineio":   {"engine", "broker", "codec", "internal/conv"},
@@ -42,6 +42,8 @@ var rooms = map[string][]string{
 	"broker/brokertest": {"broker", "codec", "internal/conv", "internal/testkit"},
 	"broker":            {"codec", "internal/conv"},
 	"codec":             {"codec", "internal/conv"},
+	"docs/examples":     {"engine", "engine/socketio"},
+	"internal/auth":     {},
 	"internal/poll":     {"internal/conv"},
 	"internal/conv":     {},
 	"internal/testkit":  {},
@@ -141,7 +143,7 @@ func netpollInItsRoom(t *Tree) []string {
 
 // programs are the folders of main packages that people start by hand: the
 // daemon, and the runner of the comparison with other servers.
-var programs = []string{"cmd/wsd", "bench/compare"}
+var programs = []string{"cmd/wsd", "bench/compare", "bench/sioserver", "docs/examples"}
 
 func processIsThePrograms(t *Tree) []string {
 	bad := importsOnlyIn(t, programs,

@@ -1,0 +1,118 @@
+// Package cluster is what the nodes of a Socket.IO cluster tell each other,
+// whatever carries it: the vocabulary of Node's adapters, without the bytes of
+// any of them. It does no I/O.
+package cluster
+
+import (
+	"time"
+
+	"github.com/fe4bcecb/wsd/codec/sio"
+)
+
+// Kind is what a message asks or answers.
+type Kind uint8
+
+// The kinds. Those that end in Response or Ack, and BroadcastClientCount, go to
+// the node that asked; the others go to all other nodes of a namespace.
+const (
+	// Broadcast sends Packet to the sockets that Options names. With a RequestID
+	// each node answers with BroadcastClientCount, and with a BroadcastAck for
+	// each client's acknowledgement.
+	Broadcast Kind = iota + 1
+	// SocketsJoin puts the sockets that Options names into Rooms.
+	SocketsJoin
+	// SocketsLeave takes them out.
+	SocketsLeave
+	// DisconnectSockets disconnects them, and with Close their connections.
+	DisconnectSockets
+	// FetchSockets asks for a description of them.
+	FetchSockets
+	// FetchSocketsResponse answers with Sockets.
+	FetchSocketsResponse
+	// ServerSideEmit is the event Args (its name first) for the other nodes
+	// themselves. With a RequestID they answer.
+	ServerSideEmit
+	// ServerSideEmitResponse answers with Args.
+	ServerSideEmitResponse
+	// BroadcastClientCount tells how many clients got a Broadcast: Count.
+	BroadcastClientCount
+	// BroadcastAck is one client's acknowledgement: Args.
+	BroadcastAck
+)
+
+var kinds = [...]string{
+	Broadcast:              "broadcast",
+	SocketsJoin:            "sockets join",
+	SocketsLeave:           "sockets leave",
+	DisconnectSockets:      "disconnect sockets",
+	FetchSockets:           "fetch sockets",
+	FetchSocketsResponse:   "fetch sockets response",
+	ServerSideEmit:         "server-side emit",
+	ServerSideEmitResponse: "server-side emit response",
+	BroadcastClientCount:   "broadcast client count",
+	BroadcastAck:           "broadcast ack",
+}
+
+func (k Kind) String() string {
+	if int(k) < len(kinds) && kinds[k] != "" {
+		return kinds[k]
+	}
+	return "unknown"
+}
+
+// Response reports whether messages of the kind go to the node that asked.
+func (k Kind) Response() bool {
+	switch k {
+	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
+		return true
+	}
+	return false
+}
+
+// Message is one message between the nodes of a namespace. Nobody changes it, or
+// what it points to, once it was sent. Which fields matter depends on Kind.
+type Message struct {
+	Kind      Kind
+	UID       string // of the sending node
+	Namespace string
+	RequestID string // "" when no answer is wanted
+
+	Options Options
+	Packet  Packet      // Broadcast
+	Rooms   []string    // SocketsJoin, SocketsLeave
+	Close   bool        // DisconnectSockets
+	Sockets []Socket    // FetchSocketsResponse
+	Args    sio.Payload // ServerSideEmit and the answers
+	Count   int         // BroadcastClientCount
+}
+
+// Packet is what a Broadcast carries: its namespace is the message's.
+type Packet struct {
+	Type    sio.Type
+	ID      uint64 // of the sender's acknowledgement; other nodes use their own
+	HasID   bool
+	Payload sio.Payload
+}
+
+// Options say which sockets a message is for: those in any of Rooms (all, when
+// there are none) and in none of Except.
+type Options struct {
+	Rooms, Except []string
+	Flags         Flags
+}
+
+// Flags change how a Broadcast is sent.
+type Flags struct {
+	Volatile             bool
+	Compress             *bool         // nil: not said
+	Timeout              time.Duration // of acknowledgements; 0: not said
+	ExpectSingleResponse bool
+}
+
+// Socket describes a socket: the answer to FetchSockets.
+type Socket struct {
+	ID        string
+	Rooms     []string
+	Handshake []byte // JSON of Node's shape
+	Data      []byte // JSON
+}
