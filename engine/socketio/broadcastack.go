@@ -1,0 +1,257 @@
+package socketio
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fe4bcecb/wsd/codec/cluster"
+	"github.com/fe4bcecb/wsd/codec/sio"
+	"github.com/fe4bcecb/wsd/engine"
+)
+
+// EmitWithAck sends an event and waits until every client has acknowledged it.
+// It returns the first argument of each acknowledgement, in the order of their
+// arrival. When Timeout is over or ctx ends first, the error is ErrTimeout or
+// ctx's, beside the answers so far. It blocks: on a loop (an inline handler) it
+// returns ErrOnLoop.
+func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]sio.Value, error) {
+	if b.nsp.server.onLoop() {
+		return nil, ErrOnLoop
+	}
+	type outcome struct {
+		values []sio.Value
+		err    error
+	}
+	done := make(chan outcome, 1)
+	c, err := b.emitFunc(func(values []sio.Value, err error) { done <- outcome{values, err} }, event, args)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case x := <-done:
+		return x.values, x.err
+	case <-ctx.Done():
+		c.finish(ctx.Err())
+		x := <-done
+		return x.values, x.err
+	}
+}
+
+// EmitFunc sends an event and has fn called once, when every client has
+// acknowledged it or Timeout is over, as EmitWithAck returns. fn runs on a
+// goroutine of its own. An error means that nothing was sent, and fn is not
+// called.
+func (b Broadcast) EmitFunc(fn func(answers []sio.Value, err error), event string, args ...any) error {
+	_, err := b.emitFunc(func(values []sio.Value, err error) { go fn(values, err) }, event, args)
+	return err
+}
+
+// collector gathers the acknowledgements of one broadcast, of this node's
+// clients and, by their count, of the others'.
+type collector struct {
+	nsp  *Namespace
+	id   uint64
+	done func([]sio.Value, error)
+
+	mu      sync.Mutex
+	over    bool
+	timer   *time.Timer
+	nodes   int // that have not said how many clients they have; -1: to be asked
+	clients int // that have not answered
+	single  bool
+	values  []sio.Value
+	request string // to other nodes
+}
+
+func (b Broadcast) emitFunc(done func([]sio.Value, error), event string, args []any) (*collector, error) {
+	n := b.nsp
+	if sio.IsReserved(event) {
+		return nil, ErrReserved
+	}
+	payload, err := n.encodeArgs(eventArgs(event, args))
+	if err != nil {
+		return nil, err
+	}
+	c := &collector{nsp: n, id: n.nextAckID(), done: done, single: b.single, nodes: 1}
+	away := n.node != nil && !b.local
+	c.mu.Lock()
+	c.timer = time.AfterFunc(b.patience(), func() { c.finish(ErrTimeout) })
+	if away {
+		c.nodes++ // until their number is known
+		c.request = n.requests.open(c)
+	}
+	c.mu.Unlock()
+	if err := b.deliverAcked(payload, c.id, c.await, c.counted); err != nil {
+		c.abandon()
+		return nil, err
+	}
+	if away {
+		m := b.message(cluster.Broadcast, payload)
+		m.RequestID = c.request
+		m.Packet.ID, m.Packet.HasID = c.id, true
+		if err := n.node.Publish(m); err != nil {
+			c.counted(0)
+			return c, nil // this node's clients still answer; the count says who did
+		}
+		go c.askNodes()
+	}
+	return c, nil
+}
+
+// patience is how long answers are awaited.
+func (b Broadcast) patience() time.Duration {
+	if b.timeout > 0 {
+		return b.timeout
+	}
+	return b.nsp.server.opts.RequestTimeout
+}
+
+// deliverAcked sends an event with an ack id to this node's sockets. await is
+// called for each acknowledgement, and counted once with their number, when
+// all loops have sent it.
+func (b Broadcast) deliverAcked(payload sio.Payload, id uint64, await func([]sio.Value, error), counted func(int)) error {
+	n := b.nsp
+	h := sio.Header{Type: sio.Event, Namespace: n.name, ID: id, HasID: true}
+	p, err := n.encodePayload(h, payload, !b.uncompressed)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	lanes := n.lanes()
+	waiting, clients := len(lanes), 0
+	if waiting == 0 {
+		counted(0)
+		return nil
+	}
+	tell := func(k int) {
+		mu.Lock()
+		defer mu.Unlock()
+		clients += k
+		if waiting--; waiting == 0 {
+			counted(clients)
+		}
+	}
+	for _, ln := range lanes {
+		if ln.post(p.Size(), func() {
+			targets := ln.resolve(b.rooms, b.except)
+			for _, s := range targets {
+				s.awaitAck(id, await)
+				s.deliver(p, false)
+			}
+			k := len(targets)
+			ln.release(targets)
+			tell(k)
+		}) != nil {
+			tell(0)
+		}
+	}
+	return nil
+}
+
+// await takes one client's acknowledgement.
+func (c *collector) await(args []sio.Value, err error) {
+	if err != nil {
+		return // the client is gone, and its answer with it: the timeout tells
+	}
+	c.answer(args)
+}
+
+// answer takes an acknowledgement, here or from another node.
+func (c *collector) answer(args []sio.Value) {
+	value := sio.RawValue([]byte("null"))
+	if len(args) > 0 {
+		value = args[0].Clone()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	c.values = append(c.values, value)
+	c.clients--
+	c.settleLocked()
+}
+
+// counted takes a node's number of clients.
+func (c *collector) counted(clients int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clients += clients
+	c.nodes--
+	c.settleLocked()
+}
+
+// askNodes learns how many other nodes will answer.
+func (c *collector) askNodes() {
+	ctx, cancel := context.WithTimeout(context.Background(), c.nsp.server.opts.RequestTimeout)
+	defer cancel()
+	k, err := c.nsp.node.Nodes(ctx)
+	if err != nil {
+		return // the timeout tells
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes += k - 1
+	c.settleLocked()
+}
+
+func (c *collector) settleLocked() {
+	if c.over || !(c.nodes == 0 && c.clients == 0 || c.single && len(c.values) > 0) {
+		return
+	}
+	c.endLocked(nil)
+}
+
+// finish ends the waiting with what has come.
+func (c *collector) finish(err error) {
+	c.mu.Lock()
+	over := c.over
+	if !over {
+		c.endLocked(err)
+	}
+	c.mu.Unlock()
+	if !over {
+		c.forget()
+	}
+}
+
+func (c *collector) endLocked(err error) {
+	c.over = true
+	c.timer.Stop()
+	if c.request != "" {
+		c.nsp.requests.close(c.request)
+	}
+	c.done(slices.Clip(c.values), err)
+}
+
+// abandon ends a collector whose event was not sent.
+func (c *collector) abandon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	c.timer.Stop()
+	if c.request != "" {
+		c.nsp.requests.close(c.request)
+	}
+}
+
+// forget drops what the sockets that did not answer still hold.
+func (c *collector) forget() { c.nsp.forgetAcks(c.id) }
+
+// forgetAcks makes all sockets of this node forget a broadcast's ack id.
+func (n *Namespace) forgetAcks(id uint64) {
+	for _, ln := range n.lanes() {
+		ln.mustPost(0, func() {
+			for _, s := range ln.all {
+				s.forgetAck(id)
+			}
+		})
+	}
+}
+
+// onLoop reports whether the caller runs on a loop of the server's App.
+func (srv *Server) onLoop() bool {
+	return slices.ContainsFunc(srv.loops(), (*engine.Loop).Here)
+}

@@ -1,0 +1,347 @@
+package socketio
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/fe4bcecb/wsd/codec/sio"
+	"github.com/fe4bcecb/wsd/engine/engineio"
+)
+
+// client is one Engine.IO session, with a Socket for each namespace that it has
+// joined. It is touched on its loop.
+type client struct {
+	server  *Server
+	session *engineio.Session
+	sockets []*Socket // joined, or on the way
+	decoder sio.Decoder
+	msgpack sio.MsgpackDecoder
+	packets uint32 // received, to tell whether attachments came
+	joined  bool   // it was in a namespace once
+}
+
+func newClient(srv *Server, s *engineio.Session) *client {
+	return &client{server: srv, session: s, decoder: sio.NewDecoder(&srv.limits), msgpack: sio.NewMsgpackDecoder(&srv.limits)}
+}
+
+// receive takes a message.
+//
+// Hot path: per message.
+func (c *client) receive(data []byte, binary bool) {
+	var p sio.Packet
+	var ok bool
+	var err error
+	switch {
+	case c.server.opts.Parser == Msgpack && binary:
+		p, ok, err = c.msgpack.Binary(data)
+	case c.server.opts.Parser == Msgpack:
+		p, ok, err = c.msgpack.Text(data)
+	case binary:
+		p, ok, err = c.decoder.Binary(data)
+	default:
+		p, ok, err = c.decoder.Text(data)
+	}
+	switch {
+	case err != nil:
+		c.violate()
+	case ok:
+		c.packets++
+		c.handle(&p)
+	case !binary:
+		c.awaitAttachments()
+	}
+}
+
+// awaitAttachments gives the client a time for the attachments that it has
+// announced. Whoever is in no namespace has none to announce.
+func (c *client) awaitAttachments() {
+	if !slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.connected.Load() }) {
+		c.violate()
+		return
+	}
+	before := c.packets
+	c.server.desk(c.session.Loop()).waiting.add(attachmentsTimeout, func() {
+		if c.packets == before && c.decoder.Awaiting() {
+			c.violate()
+		}
+	})
+}
+
+// violate closes the connection over a packet that the protocol does not allow,
+// as Node does.
+func (c *client) violate() {
+	if !c.session.Closed() {
+		c.server.violations.Add(1)
+		c.session.Close(engineio.ForcedClose)
+	}
+}
+
+// giveUp closes the connection if it has joined no namespace in time.
+func (c *client) giveUp() {
+	if !c.joined && !c.session.Closed() {
+		c.server.connectTimeouts.Add(1)
+		c.session.Close(engineio.ForcedClose)
+	}
+}
+
+// handle handles a packet.
+func (c *client) handle(p *sio.Packet) {
+	if p.Type == sio.Connect {
+		c.connect(p)
+		return
+	}
+	s := c.socket(p.Namespace)
+	if s == nil || !s.connected.Load() {
+		c.violate()
+		return
+	}
+	switch p.Type {
+	case sio.Event:
+		s.receiveEvent(p)
+	case sio.Ack:
+		s.receiveAck(p)
+	case sio.Disconnect:
+		s.close("client namespace disconnect", false)
+	default:
+		c.violate()
+	}
+}
+
+// socket is the client's socket in a namespace, or nil.
+func (c *client) socket(namespace string) *Socket {
+	for _, s := range c.sockets {
+		if s.nsp.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// remove forgets a socket.
+func (c *client) remove(s *Socket) {
+	if i := slices.Index(c.sockets, s); i >= 0 {
+		c.sockets = slices.Delete(c.sockets, i, i+1)
+	}
+}
+
+// connect begins to join a namespace.
+func (c *client) connect(p *sio.Packet) {
+	name, auth := p.Namespace, bytes.Clone(p.Data)
+	if c.session.Protocol() == 3 {
+		// Revision 3's query is part of the name.
+		name, _, _ = strings.Cut(name, "?")
+		auth = nil
+	}
+	if c.socket(name) != nil || len(c.sockets) >= c.server.opts.MaxClientSockets {
+		c.violate()
+		return
+	}
+	s := &Socket{client: c, auth: auth}
+	if n := c.server.claim(name); n != nil {
+		c.enter(s, n)
+		return
+	}
+	if !c.server.dynamic() {
+		c.refuse(name, errNamespace)
+		return
+	}
+	if c.server.opts.Inline {
+		c.spawned(s, name, c.server.spawn(name, s.Auth()))
+		return
+	}
+	// The place is taken by a socket that is on its way.
+	s.nsp = &Namespace{name: name, server: c.server}
+	c.sockets = append(c.sockets, s)
+	go func() {
+		n := c.server.guardSpawn(name, s.Auth())
+		c.session.Loop().Post(func() {
+			c.remove(s)
+			switch {
+			case !c.session.Closed():
+				c.spawned(s, name, n)
+			case n != nil:
+				n.joining.Add(-1)
+			}
+		})
+	}()
+}
+
+// guardSpawn is spawn, whose match may panic.
+func (srv *Server) guardSpawn(name string, auth sio.Value) (n *Namespace) {
+	defer func() {
+		if v := recover(); v != nil {
+			srv.panicked("a namespace's match function", v)
+		}
+	}()
+	return srv.spawn(name, auth)
+}
+
+func (c *client) spawned(s *Socket, name string, n *Namespace) {
+	if n == nil {
+		c.refuse(name, errNamespace)
+		return
+	}
+	c.enter(s, n)
+}
+
+// enter puts the socket to the namespace's middleware.
+func (c *client) enter(s *Socket, n *Namespace) {
+	s.nsp = n
+	s.lane = n.lane(c.session.Loop())
+	restored := s.identify()
+	c.sockets = append(c.sockets, s)
+	h := n.handlers.Load()
+	switch {
+	case len(h.middleware) == 0, restored != nil && !n.recovery.opts.RunMiddlewares:
+		c.entered(s, restored, nil)
+	case c.server.opts.Inline:
+		c.entered(s, restored, s.ask(h.middleware))
+	default:
+		go func() {
+			err := s.ask(h.middleware)
+			if !c.session.Loop().Post(func() { c.entered(s, restored, err) }) {
+				n.joining.Add(-1)
+			}
+		}()
+	}
+}
+
+// ask runs the middleware.
+func (s *Socket) ask(all []Middleware) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.nsp.server.panicked("a middleware", v)
+			err = errors.New("internal error")
+		}
+	}()
+	for _, fn := range all {
+		if err := fn(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entered lets the socket in, or refuses it.
+func (c *client) entered(s *Socket, r *restored, err error) {
+	n := s.nsp
+	n.joining.Add(-1)
+	if c.session.Closed() || !slices.Contains(c.sockets, s) {
+		c.remove(s)
+		s.ended()
+		return
+	}
+	if err != nil {
+		c.remove(s)
+		s.ended()
+		c.refuse(n.name, err)
+		n.cleanUp()
+		return
+	}
+	c.joined = true
+	if r != nil {
+		if missed, ok := s.resume(r); ok {
+			s.recovered = true
+			for _, p := range missed {
+				c.session.SendPrepared(p)
+			}
+		} else {
+			s.id, s.pid = newID(), newID()
+		}
+	}
+	s.connected.Store(true)
+	s.lane.attach(s)
+	n.server.connections.Add(1)
+	s.welcome()
+	h := n.handlers.Load()
+	if len(h.connection) > 0 {
+		s.enqueue(0, task{run: func() {
+			for _, fn := range h.connection {
+				fn(s)
+			}
+		}})
+	}
+}
+
+// connectReply is what a client is told that has joined.
+type connectReply struct {
+	SID string `json:"sid"`
+	PID string `json:"pid,omitempty"`
+}
+
+// welcome sends CONNECT.
+func (s *Socket) welcome() {
+	h := sio.Header{Type: sio.Connect, Namespace: s.nsp.name}
+	var reply any = connectReply{s.id, s.pid}
+	if s.client.session.Protocol() == 3 {
+		reply = nil
+	}
+	s.client.sendObject(h, reply)
+}
+
+// connectError is what a client is told that was refused.
+type connectError struct {
+	Message string `json:"message"`
+	Data    any    `json:"data,omitempty"`
+}
+
+// refuse sends CONNECT_ERROR.
+func (c *client) refuse(namespace string, err error) {
+	c.server.refusals.Add(1)
+	x := connectError{Message: err.Error()}
+	var r *Refusal
+	if errors.As(err, &r) {
+		x.Message, x.Data = r.Message, r.Data
+	}
+	h := sio.Header{Type: sio.ConnectError, Namespace: namespace}
+	if c.session.Protocol() == 3 {
+		c.sendObject(h, x.Message)
+		return
+	}
+	c.sendObject(h, x)
+}
+
+// sendObject sends a packet that has no arguments.
+func (c *client) sendObject(h sio.Header, object any) {
+	if c.server.opts.Parser == Msgpack {
+		b, err := sio.AppendMsgpackObject(nil, h, object)
+		if err == nil {
+			c.session.SendBinary(b)
+			return
+		}
+		c.server.opts.Logger.Error("a packet can't be encoded", "namespace", h.Namespace, "err", err)
+		return
+	}
+	b, err := sio.AppendObject([]byte{'4'}, h, object)
+	if err != nil {
+		c.server.opts.Logger.Error("a packet can't be encoded", "namespace", h.Namespace, "err", err)
+		// The client must hear something.
+		b, _ = sio.AppendObject([]byte{'4'}, h, connectError{Message: "internal error"})
+	}
+	c.session.SendText(b)
+}
+
+// closed ends all sockets of a session that has ended.
+func (c *client) closed(reason string) {
+	sockets := c.sockets
+	c.sockets = nil
+	for _, s := range sockets {
+		if s.connected.Load() {
+			s.finish(reason)
+		} else if s.lane != nil {
+			s.ended()
+		}
+	}
+}
+
+// disconnectAll leaves every namespace and closes the connection.
+func (c *client) disconnectAll() {
+	for _, s := range slices.Clone(c.sockets) {
+		if s.connected.Load() {
+			s.close("server namespace disconnect", true)
+		}
+	}
+	c.session.Close(engineio.ForcedClose)
+}

@@ -1,0 +1,188 @@
+package socketio
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/engine/engineio"
+)
+
+// lane is a namespace's part on one loop: the sockets that live there and the
+// rooms that they are in. It is touched on its loop only, the backlog excepted.
+type lane struct {
+	nsp     *Namespace
+	loop    *engine.Loop
+	backlog *backlog
+
+	all     []*Socket
+	sockets map[string]*Socket // by id
+	rooms   map[string]*room
+
+	// population is len(all), for those who ask from elsewhere.
+	population atomic.Int32
+
+	mark    uint64    // of the last resolve
+	targets []*Socket // scratch of resolve
+	packet  []byte    // scratch of Socket.emit, like argv
+	argv    []any
+}
+
+// laneSet holds a namespace's lanes, by the number of their loop.
+type laneSet struct {
+	once  sync.Once
+	lanes []*lane
+}
+
+// lanes are the namespace's lanes, none before the App has begun. Safe from any
+// goroutine.
+func (n *Namespace) lanes() []*lane {
+	loops := n.server.loops()
+	if len(loops) == 0 {
+		return nil
+	}
+	n.laneSet.once.Do(func() {
+		lanes := make([]*lane, len(loops))
+		for i, l := range loops {
+			lanes[i] = &lane{
+				nsp:     n,
+				loop:    l,
+				backlog: n.server.desk(l).backlog,
+				sockets: map[string]*Socket{},
+				rooms:   map[string]*room{},
+			}
+		}
+		n.laneSet.lanes = lanes
+	})
+	return n.laneSet.lanes
+}
+
+// lane is the namespace's lane on a loop. Safe from any goroutine.
+func (n *Namespace) lane(l *engine.Loop) *lane { return n.lanes()[l.ID()] }
+
+// attach makes the socket a member of the namespace, and of the rooms that it
+// joined before. Call on the loop.
+func (ln *lane) attach(s *Socket) {
+	s.membership.at = int32(len(ln.all))
+	ln.all = append(ln.all, s)
+	ln.sockets[s.id] = s
+	ln.population.Store(int32(len(ln.all)))
+	for _, name := range s.membership.attach() {
+		ln.seat(s, name)
+	}
+}
+
+// detach takes the socket out of its rooms and the namespace. Calling it again
+// does nothing. Call on the loop.
+func (ln *lane) detach(s *Socket) {
+	if !s.membership.detach() {
+		return
+	}
+	for len(s.membership.seats) > 0 {
+		ln.unseat(s, len(s.membership.seats)-1)
+	}
+	last := len(ln.all) - 1
+	moved := ln.all[last]
+	ln.all[s.membership.at] = moved
+	moved.membership.at = s.membership.at
+	ln.all[last] = nil
+	ln.all = ln.all[:last]
+	if ln.sockets[s.id] == s {
+		delete(ln.sockets, s.id)
+	}
+	ln.population.Store(int32(last))
+}
+
+// resolve returns the sockets that are in any of rooms (all, when there are
+// none) and in none of except, each once. The caller gives the slice back with
+// release. Call on the loop.
+func (ln *lane) resolve(rooms, except []string) []*Socket {
+	targets := ln.targets
+	ln.targets = nil
+	ln.mark++
+	for _, name := range except {
+		ln.members(name, func(s *Socket) { s.membership.mark = ln.mark })
+	}
+	switch {
+	case len(rooms) == 0 && len(except) == 0:
+		return append(targets, ln.all...)
+	case len(rooms) == 0:
+		for _, s := range ln.all {
+			if s.membership.mark != ln.mark {
+				targets = append(targets, s)
+			}
+		}
+		return targets
+	}
+	for _, name := range rooms {
+		ln.members(name, func(s *Socket) {
+			if s.membership.mark != ln.mark {
+				s.membership.mark = ln.mark
+				targets = append(targets, s)
+			}
+		})
+	}
+	return targets
+}
+
+// release takes back what resolve returned.
+func (ln *lane) release(targets []*Socket) {
+	clear(targets)
+	ln.targets = targets[:0]
+}
+
+// members calls fn for each member of a room, perhaps more than once. fn must
+// not change the room.
+func (ln *lane) members(name string, fn func(*Socket)) {
+	if s, ok := ln.sockets[name]; ok && s.membership.inOwnRoom() {
+		fn(s)
+	}
+	if r, ok := ln.rooms[name]; ok {
+		for _, s := range r.members {
+			fn(s)
+		}
+	}
+}
+
+// deliver sends a packet to the sockets of rooms but except. Call on the loop.
+//
+// Hot path: per broadcast and per member.
+func (ln *lane) deliver(rooms, except []string, p *engineio.Prepared, volatile bool) {
+	targets := ln.resolve(rooms, except)
+	for _, s := range targets {
+		s.deliver(p, volatile)
+	}
+	ln.release(targets)
+}
+
+// post has fn called on the loop in the order of the calls, at once where the
+// caller is on it. size in bytes is what fn holds until then. Where too much
+// waits already, the caller waits too; on a loop, which must not, it gets
+// ErrOverloaded, and fn is not called.
+func (ln *lane) post(size int, fn func()) error {
+	if err := ln.backlog.enter(size, ln.nsp.server); err != nil {
+		return err
+	}
+	return ln.run(size, ln.loop.Run, fn)
+}
+
+// mustPost is post for what may not fail: on a loop it goes beyond the limit.
+func (ln *lane) mustPost(size int, fn func()) {
+	if err := ln.backlog.enter(size, ln.nsp.server); err != nil {
+		ln.backlog.force(size)
+	}
+	// A loop that has ended has no sockets.
+	_ = ln.run(size, ln.loop.Run, fn)
+}
+
+// run hands fn, whose size is in the backlog, to the loop by way of how.
+func (ln *lane) run(size int, how func(func()) bool, fn func()) error {
+	if !how(func() {
+		ln.backlog.leave(size)
+		fn()
+	}) {
+		ln.backlog.leave(size)
+		return engine.ErrShutdown
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/fe4bcecb/wsd/codec/sio"
+	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/engine/engineio"
+)
+
+// Server is a Socket.IO server. It has the methods of its namespace "/".
+type Server struct {
+	*Namespace
+
+	opts   Options
+	err    error // the first mistake
+	engine *engineio.Server
+	app    *engine.App
+	limits sio.Limits
+
+	mu         sync.RWMutex
+	namespaces map[string]*Namespace
+	parents    []*ParentNamespace
+	children   int // namespaces that parents have made
+
+	once  sync.Once
+	desks []*desk
+
+	counters
+	clusterCounts
+}
+
+// desk is what the server keeps for one loop.
+type desk struct {
+	backlog *backlog
+	waiting waiting
+}
+
+// New makes a server. A mistake in opts is returned by Mount, and so by the
+// App's Listen.
+func New(opts Options) *Server {
+	srv := &Server{namespaces: map[string]*Namespace{}}
+	opts, err := opts.withDefaults()
+	srv.opts = opts
+	srv.note(err)
+	srv.limits = sio.Limits{MaxAttachments: opts.MaxAttachments, MaxBytes: opts.MaxPacket}
+	srv.engine, err = engineio.New(opts.Engine, srv)
+	srv.note(err)
+	srv.Namespace = srv.Of("/")
+	return srv
+}
+
+func (srv *Server) note(err error) {
+	if srv.err == nil {
+		srv.err = err
+	}
+}
+
+// Mount serves the clients of prefix, "/socket.io/" as a rule. It is
+// engine.Mounter's.
+func (srv *Server) Mount(app *engine.App, prefix string) error {
+	if srv.err != nil {
+		return srv.err
+	}
+	srv.app = app
+	return srv.engine.Mount(app, prefix)
+}
+
+// Engine is the Engine.IO server below.
+func (srv *Server) Engine() *engineio.Server { return srv.engine }
+
+// Close disconnects all clients with the reason "server shutting down" and
+// leaves the cluster. It returns when that is done, or ctx ends. The App's
+// Shutdown comes behind it.
+func (srv *Server) Close(ctx context.Context) error {
+	if srv.engine == nil {
+		return nil
+	}
+	srv.mu.RLock()
+	for _, n := range srv.namespaces {
+		n.leaveCluster()
+	}
+	srv.mu.RUnlock()
+	return srv.engine.Close(ctx)
+}
+
+// loops are the App's loops, none before it has begun.
+func (srv *Server) loops() []*engine.Loop {
+	if srv.app == nil {
+		return nil
+	}
+	return srv.app.Loops()
+}
+
+// desk is the desk of a loop.
+func (srv *Server) desk(l *engine.Loop) *desk {
+	srv.once.Do(func() {
+		for _, l := range srv.loops() {
+			srv.desks = append(srv.desks, &desk{backlog: newBacklog(), waiting: waiting{loop: l}})
+		}
+	})
+	return srv.desks[l.ID()]
+}
+
+// Of is the namespace of a name, which begins with a slash; one that lacks is
+// put before it. It is made at the first call.
+func (srv *Server) Of(name string) *Namespace {
+	if name == "" || name[0] != '/' {
+		name = "/" + name
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if n := srv.namespaces[name]; n != nil {
+		return n
+	}
+	return srv.addLocked(name)
+}
+
+// addLocked makes a namespace.
+func (srv *Server) addLocked(name string) *Namespace {
+	n := &Namespace{name: name, server: srv}
+	n.handlers.Store(&handlers{})
+	if srv.opts.Recovery != nil {
+		n.recovery = newRecovery(n, *srv.opts.Recovery)
+	}
+	if err := n.joinCluster(); err != nil {
+		srv.note(err)
+		srv.opts.Logger.Error("a namespace can't join the cluster", "namespace", name, "err", err)
+	}
+	srv.namespaces[name] = n
+	return n
+}
+
+// claim is an existing namespace, or nil. Until the caller ends its joining it
+// is not cleaned up.
+func (srv *Server) claim(name string) *Namespace {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	n := srv.namespaces[name]
+	if n != nil {
+		n.joining.Add(1)
+	}
+	return n
+}
+
+// dynamic reports whether namespaces can come into being by themselves.
+func (srv *Server) dynamic() bool {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return len(srv.parents) > 0
+}
+
+// errNamespace is the refusal of a namespace that there is none of.
+var errNamespace = errors.New("Invalid namespace") //nolint:staticcheck // the protocol's words
+
+// OpenSession, Message and CloseSession make the Server an engineio.Handler;
+// they are not to be called by others.
+func (srv *Server) OpenSession(s *engineio.Session) {
+	c := newClient(srv, s)
+	s.SetUserData(c)
+	if s.Protocol() == 3 {
+		// Revision 3's clients are in "/" from the start.
+		c.connect(&sio.Packet{Header: sio.Header{Type: sio.Connect, Namespace: "/"}})
+		return
+	}
+	srv.desk(s.Loop()).waiting.add(srv.opts.ConnectTimeout, c.giveUp)
+}
+
+// Message is engineio.Handler's.
+func (srv *Server) Message(s *engineio.Session, data []byte, binary bool) {
+	s.UserData().(*client).receive(data, binary)
+}
+
+// CloseSession is engineio.Handler's.
+func (srv *Server) CloseSession(s *engineio.Session, reason engineio.Reason, _ string) {
+	if c, ok := s.UserData().(*client); ok {
+		c.closed(string(reason))
+	}
+}

@@ -1,0 +1,245 @@
+package socketio
+
+import (
+	"encoding/json"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fe4bcecb/wsd/codec/sio"
+	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/engine/engineio"
+)
+
+// Socket is one client in one namespace. Its methods are safe from any
+// goroutine.
+type Socket struct {
+	nsp    *Namespace
+	lane   *lane
+	client *client
+	id     string
+	pid    string // secret of recovery; "" without
+	auth   []byte // JSON object; nil: none
+
+	membership membership
+	connected  atomic.Bool // between CONNECT and the end
+	over       atomic.Bool // it has ended, or never began
+	recovered  bool
+
+	acks []pendingAck // of the loop
+
+	mu      sync.Mutex
+	data    any       // mu
+	own     *handlers // mu; replaced as a whole, nil: none
+	use     []func(*Event) error
+	queue   []task // mu; see work.go
+	pending int    // mu; bytes in queue
+	working bool   // mu
+}
+
+// identify gives the socket its ids: those of one that returns, if it does.
+func (s *Socket) identify() *restored {
+	if s.client.session.Protocol() == 3 {
+		if s.id = s.client.session.ID(); s.nsp.name != "/" {
+			s.id = s.nsp.name + "#" + s.id
+		}
+		return nil
+	}
+	if s.nsp.recovery == nil {
+		s.id = newID()
+		return nil
+	}
+	var claim struct {
+		PID    any `json:"pid"`
+		Offset any `json:"offset"`
+	}
+	if len(s.auth) > 0 {
+		// What can't be read is no claim.
+		_ = json.Unmarshal(s.auth, &claim)
+	}
+	pid, _ := claim.PID.(string)
+	offset, _ := claim.Offset.(string)
+	if pid != "" && offset != "" {
+		if r, ok := s.nsp.recovery.restore(pid, offset); ok {
+			s.id, s.pid, s.data = r.sid, r.pid, r.data
+			return r
+		}
+	}
+	s.id, s.pid = newID(), newID()
+	return nil
+}
+
+// ID is the socket's public name, and the room that it is always in.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace is the namespace that the socket joined.
+func (s *Socket) Namespace() *Namespace { return s.nsp }
+
+// Session is the Engine.IO session below. Its methods belong to its loop.
+func (s *Socket) Session() *engineio.Session { return s.client.session }
+
+// Loop is the loop that serves the socket.
+func (s *Socket) Loop() *engine.Loop { return s.client.session.Loop() }
+
+// Connected reports whether the socket is in its namespace.
+func (s *Socket) Connected() bool { return s.connected.Load() }
+
+// Recovered reports whether the socket is one that returned with its rooms and
+// data, and has got what it missed.
+func (s *Socket) Recovered() bool { return s.recovered }
+
+// Auth is what the client sent with its request to join: an object, {} by
+// default.
+func (s *Socket) Auth() sio.Value {
+	if len(s.auth) == 0 {
+		return sio.RawValue([]byte("{}"))
+	}
+	return sio.RawValue(s.auth)
+}
+
+// Data is what SetData attached, or what the socket had before it returned.
+func (s *Socket) Data() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data
+}
+
+// SetData attaches a value, which FetchSockets tells: on other nodes, as JSON.
+func (s *Socket) SetData(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = v
+}
+
+// change replaces the socket's own handlers by a changed copy.
+func (s *Socket) change(fn func(*handlers)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var h handlers
+	if s.own != nil {
+		h = *s.own
+		h.on, h.any = slices.Clip(h.on), slices.Clip(h.any)
+		h.disconnect, h.disconnecting = slices.Clip(h.disconnect), slices.Clip(h.disconnecting)
+	}
+	fn(&h)
+	s.own = &h
+}
+
+// ownHandlers are the socket's own handlers, never nil.
+func (s *Socket) ownHandlers() *handlers {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own == nil {
+		return &noHandlers
+	}
+	return s.own
+}
+
+var noHandlers handlers
+
+// On handles an event of this socket. See Namespace.On for one handler of all.
+func (s *Socket) On(event string, fn func(*Event)) {
+	s.change(func(h *handlers) { h.on = append(h.on, handler{event, fn}) })
+}
+
+// Off ends what On began, for all handlers of an event.
+func (s *Socket) Off(event string) {
+	s.change(func(h *handlers) {
+		h.on = slices.DeleteFunc(slices.Clone(h.on), func(x handler) bool { return x.event == event })
+	})
+}
+
+// OnAny has fn called for every event of the socket, before its handlers.
+func (s *Socket) OnAny(fn func(*Event)) {
+	s.change(func(h *handlers) { h.any = append(h.any, fn) })
+}
+
+// OnDisconnect has fn called when the socket has ended, with the reason in
+// Node's words. It has left its rooms.
+func (s *Socket) OnDisconnect(fn func(reason string)) {
+	s.change(func(h *handlers) {
+		h.disconnect = append(h.disconnect, func(_ *Socket, reason string) { fn(reason) })
+	})
+}
+
+// OnDisconnecting has fn called before that, while Rooms still tells the rooms.
+func (s *Socket) OnDisconnecting(fn func(reason string)) {
+	s.change(func(h *handlers) {
+		h.disconnecting = append(h.disconnecting, func(_ *Socket, reason string) { fn(reason) })
+	})
+}
+
+// Use adds a middleware for the socket's events: one that returns an error keeps
+// the event from its handlers. The error is acknowledged as {"error": text}, if
+// the client waits for an acknowledgement.
+func (s *Socket) Use(fn func(*Event) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.use = append(slices.Clip(s.use), fn)
+}
+
+// Disconnect ends the socket, which the client does not take for a reason to
+// come back. With closeConn its connection is closed, with all its namespaces.
+func (s *Socket) Disconnect(closeConn bool) {
+	s.lane.mustPost(0, func() { s.disconnectOnLoop(closeConn) })
+}
+
+// disconnectOnLoop is Disconnect on the loop.
+func (s *Socket) disconnectOnLoop(closeConn bool) {
+	switch {
+	case s.over.Load():
+	case closeConn:
+		s.client.disconnectAll()
+	case s.connected.Load():
+		s.close("server namespace disconnect", true)
+	}
+}
+
+// close ends a socket whose connection goes on.
+func (s *Socket) close(reason string, tell bool) {
+	s.client.remove(s)
+	if tell {
+		s.client.sendObject(sio.Header{Type: sio.Disconnect, Namespace: s.nsp.name}, nil)
+	}
+	s.finish(reason)
+}
+
+// unrecoverable are the reasons after which a socket does not return.
+var unrecoverable = []string{"client namespace disconnect", "server namespace disconnect", "parse error"}
+
+// finish ends a connected socket. Call on the loop.
+func (s *Socket) finish(reason string) {
+	s.connected.Store(false)
+	n := s.nsp
+	if n.recovery != nil && s.pid != "" && !slices.Contains(unrecoverable, reason) {
+		n.recovery.store(s)
+	}
+	shared, own := n.handlers.Load(), s.ownHandlers()
+	s.lane.detach(s)
+	s.ended()
+	if before := slices.Concat(shared.disconnecting, own.disconnecting); len(before) > 0 {
+		s.enqueue(0, task{run: func() { s.tellEnd(before, reason) }})
+	}
+	s.enqueue(0, task{run: func() {
+		s.membership.forget()
+		s.tellEnd(slices.Concat(shared.disconnect, s.ownHandlers().disconnect), reason)
+	}})
+	n.cleanUp()
+}
+
+func (s *Socket) tellEnd(handlers []func(*Socket, string), reason string) {
+	for _, fn := range handlers {
+		fn(s, reason)
+	}
+}
+
+// ended is what all ends have in common. Call on the loop.
+func (s *Socket) ended() {
+	s.over.Store(true)
+	s.membership.detach()
+	acks := s.acks
+	s.acks = nil
+	for _, a := range acks {
+		a.fn(nil, ErrDisconnected)
+	}
+}

@@ -1,0 +1,77 @@
+package socketio
+
+import (
+	"sync/atomic"
+
+	"github.com/fe4bcecb/wsd/engine/engineio"
+)
+
+// counters are a server's since it began.
+type counters struct {
+	connections       atomic.Uint64
+	refusals          atomic.Uint64
+	received          atomic.Uint64
+	sent              atomic.Uint64
+	acked             atomic.Uint64
+	volatileDropped   atomic.Uint64
+	eventsRefused     atomic.Uint64
+	pendingOverflows  atomic.Uint64
+	connectTimeouts   atomic.Uint64
+	violations        atomic.Uint64
+	panics            atomic.Uint64
+	overloaded        atomic.Uint64
+	namespacesRefused atomic.Uint64
+}
+
+// Stats is a snapshot of a Server.
+type Stats struct {
+	// Sockets on this node, by namespace.
+	Sockets map[string]int
+	// Engine are the connections below.
+	Engine engineio.Stats
+
+	Connections       uint64 // sockets that joined a namespace
+	Refused           uint64 // sockets that a namespace refused
+	EventsIn          uint64 // events received
+	EventsOut         uint64 // events and acknowledgements sent to one socket
+	Acked             uint64 // acknowledgements received
+	VolatileDropped   uint64 // volatile packets that a client was not ready for
+	EventsRefused     uint64 // events that a middleware or a typed handler refused
+	PendingOverflows  uint64 // connections closed for MaxPending
+	ConnectTimeouts   uint64 // connections closed for ConnectTimeout
+	Violations        uint64 // connections closed for a packet that is not allowed
+	Panics            uint64 // handlers that panicked
+	Overloaded        uint64 // emits on a loop that found another loop too busy
+	NamespacesRefused uint64 // dynamic namespaces beyond MaxNamespaces
+	ClusterLost       uint64 // messages of other nodes that could not be carried out
+	ClusterRefused    uint64 // messages of other nodes that made no sense
+}
+
+// Stats takes a snapshot. Safe from any goroutine.
+func (srv *Server) Stats() Stats {
+	s := Stats{
+		Sockets:           map[string]int{},
+		Engine:            srv.engine.Stats(),
+		Connections:       srv.connections.Load(),
+		Refused:           srv.refusals.Load(),
+		EventsIn:          srv.received.Load(),
+		EventsOut:         srv.sent.Load(),
+		Acked:             srv.acked.Load(),
+		VolatileDropped:   srv.volatileDropped.Load(),
+		EventsRefused:     srv.eventsRefused.Load(),
+		PendingOverflows:  srv.pendingOverflows.Load(),
+		ConnectTimeouts:   srv.connectTimeouts.Load(),
+		Violations:        srv.violations.Load(),
+		Panics:            srv.panics.Load(),
+		Overloaded:        srv.overloaded.Load(),
+		NamespacesRefused: srv.namespacesRefused.Load(),
+		ClusterLost:       srv.clusterLost.Load(),
+		ClusterRefused:    srv.clusterRefused.Load(),
+	}
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	for name, n := range srv.namespaces {
+		s.Sockets[name] = n.Sockets()
+	}
+	return s
+}
