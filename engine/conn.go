@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"net/netip"
 
 	"github.com/fe4bcecb/wsd/internal/poll"
@@ -168,6 +169,15 @@ func (c *Conn) LocalAddr() netip.AddrPort {
 		c.lookUpAddrs()
 	}
 	return c.ext.local
+}
+
+// overTLS reports whether the transport is encrypted.
+func (c *Conn) overTLS() bool {
+	if c.flags&onStream == 0 {
+		return false
+	}
+	_, ok := c.ext.stream.nc.(*tls.Conn)
+	return ok
 }
 
 func (c *Conn) lookUpAddrs() {

@@ -86,6 +86,13 @@ func (u *Handshake) Protocols() []string {
 	return names
 }
 
+// Head is the request's head as it was sent, valid during Behavior.Upgrade and
+// after Defer until the decision.
+func (u *Handshake) Head() []byte { return u.head }
+
+// TLS reports whether the connection is encrypted by this server.
+func (u *Handshake) TLS() bool { return u.conn.overTLS() }
+
 // Host is the request's Host.
 func (u *Handshake) Host() string { return string(u.request.Host) }
 

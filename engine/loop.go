@@ -133,12 +133,16 @@ func (l *Loop) Post(fn func()) bool { return l.post(fn) }
 // made, whoever makes them, and cost nothing extra on the loop. fn must not
 // block; a false result is Post's. Safe from any goroutine.
 func (l *Loop) Run(fn func()) bool {
-	if l.onLoop() && !l.mail.waiting.Load() {
+	if l.Direct() {
 		fn()
 		return true
 	}
 	return l.post(fn)
 }
+
+// Direct reports whether Run would call a function at once. Safe from any
+// goroutine.
+func (l *Loop) Direct() bool { return l.onLoop() && !l.mail.waiting.Load() }
 
 // Here reports whether the caller runs on the loop. Safe from any goroutine.
 func (l *Loop) Here() bool { return l.onLoop() }

@@ -4,7 +4,7 @@ import "strconv"
 
 // ParseTextV3 reads one text packet of revision 3. It differs from [ParseText]
 // in binary packets, which keep their type: "b4" and base64. Data aliases b,
-// and base64 is decoded in place.
+// and base64 is decoded in place. Only a message can be binary.
 //
 // The errors are [ErrEmpty] and [ErrType].
 func ParseTextV3(b []byte) (Packet, error) {
@@ -18,29 +18,24 @@ func ParseTextV3(b []byte) (Packet, error) {
 		}
 		return Packet{Type: t, Data: b[1:]}, nil
 	}
-	if len(b) == 1 {
+	if len(b) == 1 || b[1] != '0'+byte(Message) {
 		return Packet{}, ErrType
 	}
-	t := Type(b[1] - '0')
-	if t > Noop {
-		return Packet{}, ErrType
-	}
-	return Packet{Type: t, Binary: t == Message, Data: decodeBase64(b[2:])}, nil
+	return Packet{Type: Message, Binary: true, Data: decodeBase64(b[2:])}, nil
 }
 
 // ParseBinaryV3 reads one binary packet of revision 3: a byte with the type,
-// then the data, which aliases b.
+// then the data, which aliases b. Only a message can be binary.
 //
 // The errors are [ErrEmpty] and [ErrType].
 func ParseBinaryV3(b []byte) (Packet, error) {
 	if len(b) == 0 {
 		return Packet{}, ErrEmpty
 	}
-	t := Type(b[0])
-	if t > Noop {
+	if Type(b[0]) != Message {
 		return Packet{}, ErrType
 	}
-	return Packet{Type: t, Binary: t == Message, Data: b[1:]}, nil
+	return Packet{Type: Message, Binary: true, Data: b[1:]}, nil
 }
 
 // AppendBinaryV3 encodes a message as a binary packet of revision 3.

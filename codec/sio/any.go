@@ -10,12 +10,9 @@ import (
 // binary data, []any and map[string]any. A number beyond float64 is infinite,
 // as in JavaScript. Nothing but binary data aliases the packet.
 func (v Value) Any() (any, error) {
-	v, err := v.json()
-	if err != nil {
-		return nil, err
-	}
 	r := reader{b: v.bytes()}
 	if v.attachments != nil {
+		var err error
 		if r.spans, err = placeholders(nil, r.b); err != nil {
 			return nil, err
 		}

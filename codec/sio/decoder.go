@@ -7,7 +7,7 @@ import (
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
-// Limits bound what one packet may take.
+// Limits bound what one packet may take. Connections may share them.
 type Limits struct {
 	// MaxAttachments of one packet. 0: [MaxAttachments]; negative: none.
 	MaxAttachments int
@@ -26,28 +26,28 @@ const (
 )
 
 func (l *Limits) attachments() int {
-	if l.MaxAttachments == 0 {
+	if l == nil || l.MaxAttachments == 0 {
 		return MaxAttachments
 	}
 	return l.MaxAttachments
 }
 
 func (l *Limits) bytes() int {
-	if l.MaxBytes == 0 {
+	if l == nil || l.MaxBytes == 0 {
 		return defaultMaxBytes
 	}
 	return l.MaxBytes
 }
 
 func (l *Limits) depth() int {
-	if l.MaxDepth == 0 {
+	if l == nil || l.MaxDepth == 0 {
 		return defaultMaxDepth
 	}
 	return min(l.MaxDepth, maxNesting)
 }
 
 // Decoder reads the packets of one connection, as the JSON parser writes them.
-// Its zero value is ready for use. It is not safe for use by several
+// Its zero value is ready for use, with the default limits. It is not safe for use by several
 // goroutines. After an error the connection has to be closed.
 //
 // It refuses what Node refuses. Beyond that it wants the number of attachments
@@ -55,10 +55,14 @@ func (l *Limits) depth() int {
 // to be a digit (Node takes a space, or nothing at all, for a 0), and the
 // number of a placeholder to be whole.
 type Decoder struct {
-	Limits    Limits
+	limits    *Limits
 	awaiting  *awaited
 	namespace string // the last one: most connections use one besides "/"
 }
+
+// NewDecoder returns a decoder with these limits, nil for the defaults. They
+// are not copied.
+func NewDecoder(limits *Limits) Decoder { return Decoder{limits: limits} }
 
 // awaited is a packet of which attachments are missing.
 type awaited struct {
@@ -75,7 +79,7 @@ const maxCachedNamespace = 128
 // ok is false without an error, the packet is complete only after [Binary].
 // The packet's Data aliases b. The text is taken to be UTF-8.
 //
-// The errors are [ErrType], [ErrAttachments], [ErrID], [ErrPayload],
+// The errors are [ErrType], [ErrAttachments], [ErrTooMany], [ErrID], [ErrPayload],
 // [ErrReserved], [ErrPlaceholder], [ErrExpectedBinary], [ErrTooLarge] and
 // [ErrDepth]. Hot path: per message, without allocation unless the namespace
 // changes or attachments follow.
@@ -113,7 +117,7 @@ func (d *Decoder) Text(b []byte) (p Packet, ok bool, err error) {
 		}
 	}
 	if i < len(b) {
-		if p.Data, err = payload(p.Type, b[i:], d.Limits.depth()); err != nil {
+		if p.Data, err = payload(p.Type, b[i:], d.limits.depth()); err != nil {
 			return Packet{}, false, err
 		}
 	}
@@ -132,7 +136,7 @@ func (d *Decoder) Binary(b []byte) (p Packet, ok bool, err error) {
 	if w == nil {
 		return Packet{}, false, ErrUnexpectedBinary
 	}
-	if len(b) > d.Limits.bytes()-w.bytes {
+	if len(b) > d.limits.bytes()-w.bytes {
 		d.awaiting = nil
 		return Packet{}, false, ErrTooLarge
 	}
@@ -149,24 +153,31 @@ func (d *Decoder) Binary(b []byte) (p Packet, ok bool, err error) {
 // given a time for them.
 func (d *Decoder) Awaiting() bool { return d.awaiting != nil }
 
+// tooMany is above any sensible limit, and far from an overflow.
+const tooMany = 1 << 30
+
 // count reads the number of attachments, which is not trusted with memory.
 func (d *Decoder) count(b []byte) (n, next int, err error) {
 	i := 1
 	for ; i < len(b) && b[i] != '-'; i++ {
 		c := b[i] - '0'
-		if n = n*10 + int(c); c > 9 || n > d.Limits.attachments() {
+		if c > 9 {
 			return 0, 0, ErrAttachments
 		}
+		n = min(n*10+int(c), tooMany)
 	}
 	if i == len(b) || n == 0 {
 		return 0, 0, ErrAttachments
+	}
+	if n > d.limits.attachments() {
+		return 0, 0, ErrTooMany
 	}
 	return n, i + 1, nil
 }
 
 // await keeps a packet until its attachments are there.
 func (d *Decoder) await(p *Packet, attachments, size int) error {
-	if size > d.Limits.bytes() {
+	if size > d.limits.bytes() {
 		return ErrTooLarge
 	}
 	spans, err := placeholders(nil, p.Data)
@@ -221,9 +232,11 @@ func parseID(b []byte, i int) (id uint64, has bool, next int, err error) {
 		return 0, false, 0, ErrID
 	}
 	if id > maxExactID {
-		if id = uint64(float64(id)); id == 0 {
+		rounded := float64(id)
+		if rounded >= 1<<64 {
 			return 0, false, 0, ErrID
 		}
+		id = uint64(rounded)
 	}
 	return id, i > start, i, nil
 }
@@ -270,13 +283,14 @@ func payload(t Type, b []byte, maxDepth int) ([]byte, error) {
 // it must be a number or a string that is not reserved.
 func checkName(array []byte) error {
 	i := skipSpace(array, 1)
-	if c := array[i]; c == '-' || c-'0' <= 9 {
+	if isNumber(array[i]) {
 		return nil
-	} else if c != '"' {
+	}
+	if array[i] != '"' {
 		return ErrPayload
 	}
 	end := skipString(array, i+1)
-	if name := array[i+1 : end-1]; len(name) <= len("disconnecting") && IsReserved(conv.String(name)) {
+	if name := array[i+1 : end-1]; len(name) <= len("removeListener") && IsReserved(conv.String(name)) {
 		return ErrReserved
 	} else if bytes.IndexByte(name, '\\') >= 0 {
 		var buf [64]byte

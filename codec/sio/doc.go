@@ -1,5 +1,6 @@
 // Package sio reads and writes the packets of Socket.IO, revision 5 of the
-// protocol: the JSON parser with its binary attachments, and the msgpack one.
+// protocol: those of the JSON parser with its binary attachments, and those of
+// the msgpack one, which are turned into the same on arrival.
 //
 // The package works on bytes only. Namespaces, rooms and acknowledgements have
 // their meaning in engine/socketio. What a Node server (socket.io-parser

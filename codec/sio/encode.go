@@ -3,6 +3,7 @@ package sio
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -52,22 +53,22 @@ func AppendPacket(dst []byte, h Header, args []any) (text []byte, attachments []
 
 // AppendObject appends the text of a packet of another type to dst: a
 // [Connect] or [ConnectError] with an object, or, if object is nil, any packet
-// without payload. What object may be, the attachments and the errors are as
-// in [AppendPacket]; only a ConnectError may be a string.
-func AppendObject(dst []byte, h Header, object any) (text []byte, attachments [][]byte, err error) {
+// without payload. What object may be and the errors are as in [AppendPacket],
+// but there can be no binary data in it; only a ConnectError may be a string.
+func AppendObject(dst []byte, h Header, object any) (text []byte, err error) {
 	e := encoder{dst: appendHeader(dst, h)}
 	if object == nil {
-		return e.dst, nil, nil
+		return e.dst, nil
 	}
 	start := len(e.dst)
 	if err := e.value(object); err != nil {
-		return dst, nil, err
+		return dst, err
 	}
 	c := e.dst[start]
 	if len(e.attachments) > 0 || h.Type != Connect && h.Type != ConnectError || c != '{' && (c != '"' || h.Type == Connect) {
-		return dst, nil, ErrPayload
+		return dst, ErrPayload
 	}
-	return e.dst, nil, nil
+	return e.dst, nil
 }
 
 // checkEvent looks at the name of an event to be sent.
@@ -86,7 +87,7 @@ func checkEvent(args []any) error {
 			if IsReserved(conv.String(text)) {
 				return ErrReserved
 			}
-		} else if !name.isMsgpack() && (name.raw == "" || name.raw[0] != '-' && name.raw[0]-'0' > 9) {
+		} else if !isNumber(name.bytes()[0]) {
 			return ErrPayload
 		}
 	case int, int64, uint64, float64:
@@ -149,15 +150,29 @@ func checkPlaceholders(b []byte, n int) error {
 	if len(spans) != n {
 		return ErrPlaceholder
 	}
+	var room [64]byte
 	for i, s := range spans {
-		if s.num != i {
+		if string(b[s.start:s.end]) != string(appendPlaceholder(room[:0], i)) {
 			return ErrPlaceholder
 		}
 	}
 	return nil
 }
 
+// enter opens a level of nesting, which leave closes.
+func (e *encoder) enter() error {
+	if e.depth++; e.depth > maxNesting {
+		return ErrDepth
+	}
+	return nil
+}
+
+func (e *encoder) leave() { e.depth-- }
+
 func (e *encoder) array(list []any) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
 	e.dst = append(e.dst, '[')
 	for i, v := range list {
 		if i > 0 {
@@ -168,6 +183,7 @@ func (e *encoder) array(list []any) error {
 		}
 	}
 	e.dst = append(e.dst, ']')
+	e.leave()
 	return nil
 }
 
@@ -175,7 +191,7 @@ func (e *encoder) array(list []any) error {
 func (e *encoder) value(v any) error {
 	switch v := v.(type) {
 	case nil:
-		e.dst = append(e.dst, "null"...)
+		e.null()
 	case string:
 		e.dst = appendQuoted(e.dst, v)
 	case Value:
@@ -204,33 +220,26 @@ func (e *encoder) value(v any) error {
 		return e.raw(v)
 	case []any:
 		if v == nil {
-			e.dst = append(e.dst, "null"...)
+			e.null()
 			return nil
 		}
-		return e.nested(func() error { return e.array(v) })
+		return e.array(v)
 	case map[string]any:
 		if v == nil {
-			e.dst = append(e.dst, "null"...)
+			e.null()
 			return nil
 		}
-		return e.nested(func() error { return e.object(v) })
+		return e.object(v)
 	default:
-		return e.reflected(v)
+		return e.reflected(reflect.ValueOf(v))
 	}
 	return nil
 }
 
-// nested runs fn one level deeper.
-func (e *encoder) nested(fn func() error) error {
-	if e.depth++; e.depth >= maxNesting {
-		return ErrDepth
-	}
-	err := fn()
-	e.depth--
-	return err
-}
-
 func (e *encoder) object(m map[string]any) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
 	keys := make([]string, 0, len(m))
 	for key := range m {
 		keys = append(keys, key)
@@ -247,8 +256,11 @@ func (e *encoder) object(m map[string]any) error {
 		}
 	}
 	e.dst = append(e.dst, '}')
+	e.leave()
 	return nil
 }
+
+func (e *encoder) null() { e.dst = append(e.dst, null...) }
 
 // attach writes a placeholder. The same data twice is sent twice, as in Node.
 func (e *encoder) attach(data []byte) {
@@ -258,15 +270,11 @@ func (e *encoder) attach(data []byte) {
 
 // passed writes a value that arrived, with its placeholders renumbered.
 func (e *encoder) passed(v Value) error {
-	v, err := v.json()
-	if err != nil {
-		return err
-	}
+	b := v.bytes()
 	if v.attachments == nil {
-		e.dst = append(e.dst, v.raw...)
+		e.dst = append(e.dst, b...)
 		return nil
 	}
-	b := v.bytes()
 	spans, err := placeholders(nil, b)
 	if err != nil {
 		return err
@@ -284,10 +292,10 @@ func (e *encoder) passed(v Value) error {
 	return nil
 }
 
-// raw writes JSON that the application made, which is checked.
+// raw writes JSON that the application made: checked, and without space.
 func (e *encoder) raw(text []byte) error {
 	if text == nil {
-		e.dst = append(e.dst, "null"...)
+		e.null()
 		return nil
 	}
 	end, err := scan(text, 0, maxNesting)
@@ -297,14 +305,32 @@ func (e *encoder) raw(text []byte) error {
 	if skipSpace(text, end) != len(text) || !utf8.Valid(text) {
 		return ErrPayload
 	}
-	e.dst = append(e.dst, text...)
+	e.dst = appendCompact(e.dst, text)
 	return nil
+}
+
+// appendCompact appends valid JSON without the space between its tokens.
+func appendCompact(dst, text []byte) []byte {
+	from := 0
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '"':
+			i = skipString(text, i+1)
+		case c <= ' ':
+			dst = append(dst, text[from:i]...)
+			i = skipSpace(text, i)
+			from = i
+		default:
+			i++
+		}
+	}
+	return append(dst, text[from:]...)
 }
 
 // appendFloat writes a number as JSON.stringify does.
 func appendFloat(dst []byte, f float64, bits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return append(dst, "null"...)
+		return append(dst, null...)
 	}
 	if f == 0 {
 		return append(dst, '0') // -0 too

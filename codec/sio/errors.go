@@ -6,9 +6,11 @@ import "errors"
 var (
 	// ErrType is a packet without a type or with one that does not exist.
 	ErrType = errors.New("sio: unknown packet type")
-	// ErrAttachments is a number of attachments that is missing, malformed,
-	// zero, or above the limit.
+	// ErrAttachments is a number of attachments that is missing, malformed or
+	// zero.
 	ErrAttachments = errors.New("sio: illegal number of attachments")
+	// ErrTooMany is a number of attachments above the limit.
+	ErrTooMany = errors.New("sio: too many attachments")
 	// ErrID is an acknowledgement id that is no number or beyond 64 bits.
 	ErrID = errors.New("sio: malformed acknowledgement id")
 	// ErrPayload is a payload that is not JSON, or JSON that the type of its

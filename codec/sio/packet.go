@@ -49,8 +49,6 @@ type Packet struct {
 	Namespace string
 	ID        uint64
 	HasID     bool
-	// Msgpack says that Data is msgpack, with binary data inside.
-	Msgpack bool
 	// Data is the payload: of an Event or Ack an array, of Connect an object,
 	// of ConnectError an object or a string; nil if there is none. Binary data
 	// is in it as placeholders, objects like {"_placeholder":true,"num":0}, if
@@ -66,9 +64,6 @@ type Packet struct {
 // Args appends the elements of Data, an array, to dst: of an Event its name
 // and its arguments. They are valid as long as Data is. Hot path: per event.
 func (p *Packet) Args(dst []Value) []Value {
-	if p.Msgpack {
-		return msgpackElements(dst, p.Data)
-	}
 	return appendElements(dst, p.Data, p.Attachments)
 }
 

@@ -1,13 +1,10 @@
 package sio
 
-import "github.com/fe4bcecb/wsd/internal/conv"
-
 // Payload is a list of arguments that was encoded once, and can be sent to any
 // namespace with any id. It is not to be changed.
 type Payload struct {
-	JSON        []byte   // an array, or msgpack of one
+	JSON        []byte   // an array
 	Attachments [][]byte // of its placeholders, in order
-	Msgpack     bool     // JSON is msgpack, with binary data inside
 }
 
 // EncodePayload encodes args, which may be what they may be in [AppendPacket].
@@ -25,30 +22,12 @@ func EncodePayload(args []any) (Payload, error) {
 	return Payload{JSON: e.dst, Attachments: e.attachments}, nil
 }
 
-// json returns the payload as JSON: itself, or made of msgpack.
-func (p Payload) json() (Payload, error) {
-	if !p.Msgpack {
-		return p, nil
-	}
-	raw, attachments, err := msgpackJSON(p.JSON)
-	if err != nil {
-		return Payload{}, err
-	}
-	return Payload{JSON: raw, Attachments: attachments}, nil
-}
-
 // AppendPayload appends the text of an event or acknowledgement with these
 // arguments to dst, without reading them. The attachments that have to follow
-// are the payload's; one in msgpack must not have binary data in it.
-// The errors are [ErrType] and [ErrPayload].
+// are the payload's. The only error is [ErrType]. Hot path: per broadcast.
 func AppendPayload(dst []byte, h Header, p Payload) (text []byte, err error) {
 	if h.Type != Event && h.Type != Ack {
 		return dst, ErrType
-	}
-	if p.Msgpack {
-		if p, err = p.json(); err != nil {
-			return dst, err
-		}
 	}
 	text = append(appendHeader(dst, h), p.JSON...)
 	if len(p.Attachments) > 0 {
@@ -59,18 +38,12 @@ func AppendPayload(dst []byte, h Header, p Payload) (text []byte, err error) {
 
 // Args returns the arguments, which alias the payload.
 func (p Payload) Args() []Value {
-	if p.Msgpack {
-		return msgpackElements(nil, p.JSON)
-	}
 	return appendElements(nil, p.JSON, p.Attachments)
 }
 
 // With returns a payload with one more argument at the end, in new memory but
 // for the attachments: the offset that recovery adds to an event.
 func (p Payload) With(extra string) Payload {
-	if p.Msgpack {
-		return Payload{JSON: msgpackWith(p.JSON, extra), Msgpack: true}
-	}
 	array := p.JSON[:len(p.JSON)-1]
 	dst := append(make([]byte, 0, len(array)+len(extra)+4), array...)
 	if skipSpace(array, 1) < len(array) {
@@ -79,5 +52,3 @@ func (p Payload) With(extra string) Payload {
 	dst = append(appendQuoted(dst, extra), ']')
 	return Payload{JSON: dst, Attachments: p.Attachments}
 }
-
-var _ = conv.String

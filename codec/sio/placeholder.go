@@ -83,7 +83,7 @@ func placeholders(dst []span, b []byte) ([]span, error) {
 // placeholderNumber reads the value at b[i], or returns -1 if it is not a
 // whole number from 0 up.
 func placeholderNumber(b []byte, i int) int {
-	if b[i] != '-' && b[i]-'0' > 9 {
+	if !isNumber(b[i]) {
 		return -1
 	}
 	text := b[i:next(b, i)]

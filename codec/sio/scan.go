@@ -25,15 +25,12 @@ func scan(b []byte, i, maxDepth int) (int, error) {
 				return 0, ErrPayload
 			}
 		case c == '{':
-			if i = skipSpace(b, i+1); i < len(b) && b[i] == '}' {
-				if depth >= maxDepth {
-					return 0, ErrDepth
-				}
-				i++
-				break
-			}
 			if depth >= maxDepth {
 				return 0, ErrDepth
+			}
+			if i = skipSpace(b, i+1); i < len(b) && b[i] == '}' {
+				i++
+				break
 			}
 			objects[depth/64] |= 1 << (depth % 64)
 			depth++
@@ -53,7 +50,7 @@ func scan(b []byte, i, maxDepth int) (int, error) {
 			depth++
 			continue
 		default:
-			if c == '-' || c-'0' <= 9 {
+			if isNumber(c) {
 				i = skipNumber(b, i)
 			} else {
 				i = skipLiteral(b, i)
@@ -172,7 +169,7 @@ func hex4(b []byte) rune {
 		case c-'0' <= 9:
 			c -= '0'
 		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			c = c|0x20 - 'a' + 10
+			c = c | 0x20 - 'a' + 10
 		default:
 			return -1
 		}
@@ -180,6 +177,9 @@ func hex4(b []byte) rune {
 	}
 	return r
 }
+
+// isNumber says whether a number starts with c.
+func isNumber(c byte) bool { return c == '-' || c-'0' <= 9 }
 
 // skipNumber returns the index behind the number at b[i], or -1.
 func skipNumber(b []byte, i int) int {

@@ -9,19 +9,16 @@ import (
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
-// Value is one argument that arrived, as it arrived: JSON with its attachments
-// or msgpack. It can be read, or be sent on unread as an argument of
+// Value is one argument that arrived, as it arrived: JSON with its attachments.
+// It can be read, or be sent on unread as an argument of
 // [AppendPacket]. It is valid as long as the packet it comes from; [Value.Clone]
 // makes it last. The zero Value is null.
 type Value struct {
 	raw string
-	// attachments are those of the whole packet, for a value with placeholders;
-	// nil for other JSON; inlineBinary for msgpack.
+	// attachments are those of the whole packet; nil for a value without
+	// placeholders.
 	attachments *[][]byte
 }
-
-// inlineBinary marks a Value whose raw bytes are msgpack.
-var inlineBinary = new([][]byte)
 
 // newValue makes a Value of valid JSON in a packet with these attachments, if
 // it has some.
@@ -39,58 +36,32 @@ func newValue(raw []byte, attachments *[][]byte) Value {
 // like a placeholder is an object.
 func RawValue(json []byte) Value { return Value{raw: conv.String(bytes.TrimSpace(json))} }
 
-// MsgpackValue is a Value of valid msgpack, which it aliases.
-func MsgpackValue(b []byte) Value {
-	return Value{raw: conv.String(b), attachments: inlineBinary}
-}
-
-// isMsgpack says whether raw is msgpack.
-func (v Value) isMsgpack() bool { return v.attachments == inlineBinary }
-
-// bytes are the value's JSON or msgpack. Nobody may write to them.
-func (v Value) bytes() []byte { return conv.Bytes(v.raw) }
-
-// json returns the value as JSON: itself, or made of msgpack.
-func (v Value) json() (Value, error) {
+// bytes are the value's JSON. Nobody may write to them.
+func (v Value) bytes() []byte {
 	if v.raw == "" {
-		return Value{raw: "null"}, nil
+		return conv.Bytes(null)
 	}
-	if !v.isMsgpack() {
-		return v, nil
-	}
-	raw, attachments, err := msgpackJSON(v.bytes())
-	if err != nil {
-		return Value{}, err
-	}
-	if len(attachments) == 0 {
-		return Value{raw: conv.String(raw)}, nil
-	}
-	return newValue(raw, &attachments), nil
+	return conv.Bytes(v.raw)
 }
+
+// null is what the zero Value stands for.
+const null = "null"
 
 // JSON returns the text of the value, which aliases it. ok is false if there
-// is binary data in the value, or if it is msgpack.
+// is binary data in the value.
 func (v Value) JSON() (text []byte, ok bool) {
-	if v.raw == "" {
-		return []byte("null"), true
-	}
 	if v.attachments != nil {
 		return nil, false
 	}
 	return v.bytes(), true
 }
 
-// IsNull says whether the value is null, or undefined in msgpack.
-func (v Value) IsNull() bool {
-	if v.isMsgpack() {
-		return msgpackNull(v.bytes())
-	}
-	return v.raw == "" || v.raw == "null"
-}
+// IsNull says whether the value is null.
+func (v Value) IsNull() bool { return v.raw == "" || v.raw == null }
 
 // Str returns the text of a string. ok is false if the value is none.
 func (v Value) Str() (text string, ok bool) {
-	if !v.isMsgpack() && len(v.raw) > 0 && v.raw[0] == '"' {
+	if len(v.raw) > 0 && v.raw[0] == '"' {
 		if inner := v.raw[1 : len(v.raw)-1]; strings.IndexByte(inner, '\\') < 0 {
 			return strings.Clone(inner), true
 		}
@@ -103,9 +74,6 @@ func (v Value) Str() (text string, ok bool) {
 // unchanged, if the value is none. Hot path: how the name of an event is
 // looked up without an allocation.
 func (v Value) AppendText(dst []byte) (text []byte, ok bool) {
-	if v.isMsgpack() {
-		return msgpackAppendText(dst, v.bytes())
-	}
 	if v.raw == "" || v.raw[0] != '"' {
 		return dst, false
 	}
@@ -126,15 +94,11 @@ func (v Value) String() string {
 	return conv.String(text)
 }
 
-// Bytes returns a binary argument. It is not copied: it has the memory that
-// the packet has, which in msgpack is the packet's Data. ok is false for other
+// Bytes returns a binary argument, which is not copied. ok is false for other
 // values.
 func (v Value) Bytes() (data []byte, ok bool) {
 	if v.attachments == nil {
 		return nil, false
-	}
-	if v.isMsgpack() {
-		return msgpackBytes(v.bytes())
 	}
 	var room [1]span
 	spans, err := placeholders(room[:0], v.bytes())
@@ -154,12 +118,8 @@ func (v Value) Clone() Value {
 // MarshalJSON is the value's JSON in its own memory, with binary data as
 // base64, as encoding/json writes a []byte.
 func (v Value) MarshalJSON() ([]byte, error) {
-	v, err := v.json()
-	if err != nil {
-		return nil, err
-	}
 	if v.attachments == nil {
-		return []byte(v.raw), nil
+		return append([]byte(nil), v.bytes()...), nil
 	}
 	return v.withBase64()
 }
@@ -206,10 +166,6 @@ func (v Value) Decode(into any) error {
 			*into = append((*into)[:0], text...)
 			return nil
 		}
-	}
-	v, err := v.json()
-	if err != nil {
-		return err
 	}
 	if v.attachments == nil {
 		return json.Unmarshal(v.bytes(), into)

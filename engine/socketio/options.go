@@ -83,7 +83,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	duration(&o.ConnectTimeout, DefaultConnectTimeout)
 	duration(&o.RequestTimeout, DefaultRequestTimeout)
-	number(&o.MaxAttachments, sio.DefaultMaxAttachments)
+	number(&o.MaxAttachments, sio.MaxAttachments)
 	number(&o.MaxPacket, DefaultMaxPacket)
 	number(&o.MaxPending, DefaultMaxPending)
 	number(&o.MaxClientSockets, DefaultMaxClientSockets)

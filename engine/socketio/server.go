@@ -162,7 +162,7 @@ func (srv *Server) OpenSession(s *engineio.Session) {
 	s.SetUserData(c)
 	if s.Protocol() == 3 {
 		// Revision 3's clients are in "/" from the start.
-		c.connect(&sio.Packet{Header: sio.Header{Type: sio.Connect, Namespace: "/"}})
+		c.connect(&sio.Packet{Type: sio.Connect, Namespace: "/"})
 		return
 	}
 	srv.desk(s.Loop()).waiting.add(srv.opts.ConnectTimeout, c.giveUp)
