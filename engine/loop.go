@@ -51,6 +51,7 @@ type Loop struct {
 
 	compressor   deflate.Compressor
 	decompressor deflate.Decompressor
+	joined       []byte // scratch of joinQueued
 	packed       []byte
 	inflated     []byte
 

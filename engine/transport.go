@@ -44,6 +44,10 @@ func (c *Conn) writeQueue(q *queue) (n int, all bool) {
 		n = c.write(first)
 		return n, n == len(first)
 	}
+	if b := c.loop.joinQueued(q); b != nil {
+		n = c.write(b)
+		return n, n == len(b)
+	}
 	var parts [maxParts][]byte
 	parts[0] = first
 	k, size := 1, len(first)
@@ -54,6 +58,26 @@ func (c *Conn) writeQueue(q *queue) (n int, all bool) {
 	}
 	n = sendSocketParts(int(c.fd), parts[:k])
 	return n, n == size
+}
+
+// joinSize bounds what is copied together for one write: below it, send(2) of
+// a copy costs less than sendmsg(2) of parts.
+const joinSize = 8 << 10
+
+// joinQueued copies the head of a queue into one piece, valid until the next call,
+// or returns nil when there are not two items small enough.
+func (l *Loop) joinQueued(q *queue) []byte {
+	if len(q.items[q.head].b)-q.off+len(q.items[q.head+1].b) > joinSize {
+		return nil
+	}
+	if l.joined == nil {
+		l.joined = make([]byte, 0, joinSize)
+	}
+	b := append(l.joined, q.items[q.head].b[q.off:]...)
+	for i := q.head + 1; i < len(q.items) && len(b)+len(q.items[i].b) <= joinSize; i++ {
+		b = append(b, q.items[i].b...)
+	}
+	return b
 }
 
 func (c *Conn) armTransport() error {

@@ -27,9 +27,17 @@ type loadCase struct {
 	procs   int  // GOMAXPROCS of the server
 	loops   int  // event loops, where the server has them; 0: one
 	args    string
+
+	sio      bool // a Socket.IO server; see bench/sioserver
+	inFlight bool // several messages on their way on each connection, so that order shows
+	sessions int  // polling sessions, which compare holds itself; args is not used
+	// aims are the targets of wsd's servers, and what the others took on the
+	// machine where the targets were set: instructions a message, or bytes a
+	// session.
+	aims map[string]float64
 }
 
-// allCases is the table of docs/performance.md, in its order.
+// allCases are the tables of docs/performance.md, in their order.
 var allCases = []loadCase{
 	{name: "echo20", title: "echo 20 B, 100 connections", procs: 1, args: "echo --conns 100 --size 20"},
 	{name: "echo20c1k", title: "echo 20 B, 1,000 connections", procs: 1, args: "echo --conns 1000 --size 20"},
@@ -53,6 +61,16 @@ var allCases = []loadCase{
 	{name: "paced15k", title: "15,000 messages/s, 1 processor", family: paced, procs: 1, args: "rate --conns 100 --size 20 --rate 15000"},
 	{name: "paced2kx2", title: "2,000 messages/s, 2 processors", family: paced, procs: 2, args: "rate --conns 100 --size 20 --rate 2000"},
 	{name: "paced15kx2", title: "15,000 messages/s, 2 processors", family: paced, procs: 2, args: "rate --conns 100 --size 20 --rate 15000"},
+	{name: "sioecho", title: "event echo 20 B, 100 sockets", sio: true, procs: 1, args: "echo --sio --conns 100 --size 20",
+		aims: map[string]float64{"wsd-sio-inline": 17_000, "wsd-sio": 21_000, "node-sio": 65_200, "node-sio-uws": 43_700, "zishang": 145_600}},
+	{name: "sioechop16", title: "event echo 20 B, 100 sockets, 16 in flight", sio: true, inFlight: true, procs: 1, args: "echo --sio --conns 100 --size 20 --pipeline 16",
+		aims: map[string]float64{"wsd-sio-inline": 4_500, "wsd-sio": 8_000, "node-sio": 52_000, "node-sio-uws": 29_800, "zishang": 134_800}},
+	// "b" comes back as "m", of the same length: the generator compares the rest.
+	{name: "sioroom", title: "64 B to a room of 1,000, 4 outstanding", sio: true, procs: 1, args: `fanout --sio --prefix 42["b"," --suffix "] --conns 1000 --pubs 1 --window 4 --size 64`,
+		aims: map[string]float64{"wsd-sio-inline": 3_500, "wsd-sio": 3_500, "node-sio": 22_600, "node-sio-uws": 3_720, "zishang": 107_600}},
+	{name: "sioidle", title: "5,000 WebSocket sessions", family: idle, sio: true, procs: 1, args: "idle --sio --conns 5000",
+		aims: map[string]float64{"wsd-sio-inline": 3_000, "wsd-sio": 3_000, "node-sio": 17_908, "node-sio-uws": 13_125, "zishang": 36_538}},
+	{name: "sioidlepoll", title: "5,000 polling sessions, each with its GET waiting", family: idle, sio: true, procs: 1, sessions: 5000},
 }
 
 func allCaseNames() []string {
@@ -103,7 +121,9 @@ func (c loadCase) loadArgs(cfg config, host, port string, pid int) []string {
 	if c.topics {
 		args = append(args, "--path", "/topics/bench")
 	}
-	if c.family != idle {
+	if c.family == idle {
+		args = append(args, "--hold", fmt.Sprintf("%.3f", cfg.hold.Seconds()))
+	} else {
 		args = append(args,
 			"--warmup", fmt.Sprintf("%.3f", cfg.warmup.Seconds()),
 			"--duration", fmt.Sprintf("%.3f", c.window(cfg).Seconds()))

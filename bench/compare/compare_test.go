@@ -50,6 +50,10 @@ func TestFlags(t *testing.T) {
 		{"-case echo20,fan64w16 -peers wsd,gws", "echo20 fan64w16", "wsd gws", "gws"},
 		{"-case paced* -peers bun -ref bun", "paced2k paced15k paced2kx2 paced15kx2", "bun", "bun"},
 		{"-case idle -peers= -extra x=127.0.0.1:9:8", "idle", "x", "x"},
+		{"-case all -peers wsd-sio,node-sio -ref node-sio", "sioecho sioechop16 sioroom sioidle sioidlepoll", "wsd-sio node-sio", "node-sio"},
+		{"-case sioidle,echo20 -peers bun", "echo20", "bun", "bun"},
+		{"-case sio* -peers bun", "!none of the servers", "", ""},
+		{"-case sioidle -peers= -extra x=a{port}", "sioidle", "x", "x"},
 		{"-case echo20 -peers wsd -ref gws", "!-ref", "", ""},
 		{"-case nothing", "!unknown case", "", ""},
 		{"-peers nobody", "!unknown server", "", ""},
@@ -97,8 +101,11 @@ func TestPlaceholders(t *testing.T) {
 	if got := p.command(loadCase{deflate: true, procs: 2, loops: 2}, "99"); got != "serve 99 shared true 2" {
 		t.Errorf("got %q", got)
 	}
-	p = peer{echo: "a {port}", topics: "b {port}"}
+	p = peer{echo: "a {port}", topics: "b {port}", sio: "c {port}"}
 	if got := p.command(loadCase{topics: true, procs: 1}, "7"); got != "b 7" {
+		t.Errorf("got %q", got)
+	}
+	if got := p.command(loadCase{sio: true, procs: 1}, "7"); got != "c 7" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -106,31 +113,36 @@ func TestPlaceholders(t *testing.T) {
 func TestVerdict(t *testing.T) {
 	const good = `"mode":"echo","msgs_per_s":10,"other_cpu_frac":0.01`
 	echo, deflated, held := loadCase{}, loadCase{deflate: true}, loadCase{family: idle}
+	pipelined := loadCase{inFlight: true}
 	tests := []struct {
 		json string
 		c    loadCase
+		p    peer
 		want string // part of the error; empty: accepted
 	}{
-		{good, echo, ""},
-		{good + `,"ext":"permessage-deflate"`, deflated, ""},
-		{`"mode":"handshake","hs_per_s":5`, echo, ""},
-		{`"mode":"idle"`, held, ""},
-		{good + `,"mismatch":1`, echo, "wrong messages"},
-		{good + `,"lost":1`, echo, "lost"},
-		{good + `,"unexpected":1`, echo, "unexpected"},
-		{good + `,"closed":1`, echo, "closed early"},
-		{good + `,"failed":1`, held, "failed"},
-		{good + `,"overrun":1`, echo, "keep up"},
-		{good, deflated, "negotiate"},
-		{`"mode":"echo"`, echo, "no messages"},
-		{`"mode":"echo","msgs_per_s":10,"other_cpu_frac":0.06`, echo, "other work"},
+		{good, echo, peer{}, ""},
+		{good + `,"ext":"permessage-deflate"`, deflated, peer{}, ""},
+		{`"mode":"handshake","hs_per_s":5`, echo, peer{}, ""},
+		{`"mode":"idle"`, held, peer{}, ""},
+		{good + `,"mismatch":1`, echo, peer{}, "wrong messages"},
+		{good + `,"mismatch":1`, pipelined, peer{}, "wrong messages"},
+		{good + `,"mismatch":1`, pipelined, peer{reorders: true}, ""},
+		{good + `,"mismatch":1`, echo, peer{reorders: true}, "wrong messages"},
+		{good + `,"lost":1`, echo, peer{}, "lost"},
+		{good + `,"unexpected":1`, echo, peer{}, "unexpected"},
+		{good + `,"closed":1`, echo, peer{}, "closed early"},
+		{good + `,"failed":1`, held, peer{}, "failed"},
+		{good + `,"overrun":1`, echo, peer{}, "keep up"},
+		{good, deflated, peer{}, "negotiate"},
+		{`"mode":"echo"`, echo, peer{}, "no messages"},
+		{`"mode":"echo","msgs_per_s":10,"other_cpu_frac":0.06`, echo, peer{}, "other work"},
 	}
 	for _, tt := range tests {
 		var r report
 		if err := json.Unmarshal([]byte("{"+tt.json+"}"), &r); err != nil {
 			t.Fatal(err)
 		}
-		err := r.verdict(tt.c, 0.05)
+		err := r.verdict(tt.c, tt.p, 0.05)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", tt.json, err, tt.want)
 		}
@@ -154,7 +166,7 @@ func TestMedian(t *testing.T) {
 // TestTable has a machine that becomes slower: ratios compare neighbours, and
 // a repetition that the reference lacks does not count.
 func TestTable(t *testing.T) {
-	cfg := config{cases: allCases[:1], peers: []peer{{name: "a"}, {name: "b"}}, reference: "b", reps: 3, duration: time.Second}
+	cfg := config{cases: allCases[:1], peers: []peer{{name: "a", echo: "x"}, {name: "b", echo: "x"}}, reference: "b", reps: 3, duration: time.Second}
 	res := results{}
 	for rep, slow := range []float64{1, 2, 4} {
 		res.add("echo20", "a", rep, &report{PerSec: 100, CPU: 3 * slow, CPUSec: 1, UserSec: 0.25})
@@ -178,6 +190,32 @@ func TestTable(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "### Paced") {
 		t.Error("a table without a case")
+	}
+}
+
+// TestAims are shown beside the figures, those of other servers in brackets.
+func TestAims(t *testing.T) {
+	c, err := selectCases("sioecho")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config{cases: c, peers: []peer{{name: "wsd-sio", sio: "x"}, {name: "gws", echo: "x"}, {name: "node-sio", sio: "x"}}, reference: "node-sio", reps: 1}
+	res := results{}
+	res.add("sioecho", "wsd-sio", 0, &report{PerSec: 100, Instr: 20_000, CPU: 6})
+	res.add("sioecho", "node-sio", 0, &report{PerSec: 50, Instr: 64_000, CPU: 20})
+	var out bytes.Buffer
+	writeTables(&out, cfg, res)
+	for _, want := range []string{
+		"### Socket.IO, saturated",
+		"| event echo 20 B, 100 sockets | wsd-sio | 100 | 2.00 | 20000 | - | 0.31 | 21000 | 6.000 | 0.30 | 0.32 | - |",
+		"|  | node-sio | 50 | 1.00 | 64000 | - | 1.00 | (65200) | 20.000 | 1.00 | (1.00) | - |",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "gws") {
+		t.Error("a row of a server that is not for the case")
 	}
 }
 

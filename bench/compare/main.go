@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -38,10 +39,11 @@ type config struct {
 	attempts  int           // runs of one cell before it is given up
 	warmup    time.Duration // load before the measured window
 	duration  time.Duration // the measured window
+	hold      time.Duration // rest of idle connections before memory is read
 	maxOther  float64       // part of a CPU that other work may take
 	quiet     time.Duration // longest wait for other work to end before a run
-	serverCPU string        // taskset list of a one-processor server
-	loadCPU   string        // taskset list of the load generator
+	serverCPU string        // taskset list of a one-processor server; empty: not pinned
+	loadCPU   string        // taskset list of the load generator; empty: not pinned
 	raw       string        // file for every accepted report as JSON; empty: none
 }
 
@@ -77,10 +79,11 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	fs.IntVar(&cfg.attempts, "attempts", 5, "runs of one cell before it is given up")
 	fs.DurationVar(&cfg.warmup, "warmup", 500*time.Millisecond, "load before the measured window")
 	fs.DurationVar(&cfg.duration, "duration", 2*time.Second, "measured window")
+	fs.DurationVar(&cfg.hold, "hold", 2*time.Second, "rest of idle connections before memory is read")
 	fs.Float64Var(&cfg.maxOther, "max-other", 0.05, "part of a CPU that other work may take during a run")
 	fs.DurationVar(&cfg.quiet, "quiet", 20*time.Second, "longest wait for other work to end before a run")
-	fs.StringVar(&cfg.serverCPU, "server-cpu", "0", "CPU of the server")
-	fs.StringVar(&cfg.loadCPU, "load-cpu", "1", "CPU of the load generator")
+	fs.StringVar(&cfg.serverCPU, "server-cpu", "0", "CPU of the server; empty: any")
+	fs.StringVar(&cfg.loadCPU, "load-cpu", "1", "CPU of the load generator; empty: any")
 	fs.StringVar(&cfg.raw, "json", "", "write every accepted report to this file")
 	fs.StringVar(&wsdEcho, "wsd-echo", "bin/wsd echo --listen 127.0.0.1:{port} --loops {loops}", "wsd's command for echo cases")
 	fs.StringVar(&wsdTopics, "wsd-topics", "bin/wsd serve --listen 127.0.0.1:{port} --origins '*' --loops {loops}", "wsd's command for topic cases")
@@ -112,7 +115,16 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	if len(cfg.peers) == 0 {
 		return cfg, errors.New("no server selected")
 	}
-	return cfg, checkNames(&cfg)
+	if err := checkNames(&cfg); err != nil {
+		return cfg, err
+	}
+	cfg.cases = slices.DeleteFunc(cfg.cases, func(c loadCase) bool {
+		return !slices.ContainsFunc(cfg.peers, func(p peer) bool { return p.serves(c) })
+	})
+	if len(cfg.cases) == 0 {
+		return cfg, errors.New("none of the servers is for one of the cases")
+	}
+	return cfg, nil
 }
 
 // checkNames makes sure that each server has a name of its own and that the
@@ -151,6 +163,9 @@ func run(ctx context.Context, cfg config, out, progress io.Writer) error {
 		for _, c := range cfg.cases {
 			for i := range cfg.peers {
 				p := cfg.peers[(i+rep)%len(cfg.peers)]
+				if !p.serves(c) {
+					continue
+				}
 				r, err := measure(ctx, cfg, load, c, p, progress)
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -175,7 +190,7 @@ func run(ctx context.Context, cfg config, out, progress io.Writer) error {
 	return nil
 }
 
-// prepare builds the load generator and the peers that were asked for, and
+// prepare builds the load generator and the servers that were asked for, and
 // returns the path of the load generator.
 func prepare(ctx context.Context, cfg config, scratch string) (string, error) {
 	load := filepath.Join(scratch, "wsload")
@@ -183,21 +198,30 @@ func prepare(ctx context.Context, cfg config, scratch string) (string, error) {
 	if err := command(ctx, cfg.root, "cc", "-O3", "-march=native", "-std=gnu11", "-w", "-o", load, src, "-lz"); err != nil {
 		return "", err
 	}
-	goPeers, nodePeers := false, false
+	wanted := map[peerKind]bool{}
 	for i := range cfg.peers {
 		p := &cfg.peers[i]
-		goPeers = goPeers || p.kind == kindGo
-		nodePeers = nodePeers || p.kind == kindNode
-		p.echo = strings.ReplaceAll(p.echo, "{scratch}", scratch)
-		p.topics = strings.ReplaceAll(p.topics, "{scratch}", scratch)
+		wanted[p.kind] = true
+		for _, cmd := range []*string{&p.echo, &p.topics, &p.sio} {
+			*cmd = strings.ReplaceAll(*cmd, "{scratch}", scratch)
+		}
 	}
-	if goPeers {
-		err := command(ctx, filepath.Join(cfg.root, "bench", "peers"), "go", "build", "-o", filepath.Join(scratch, "peers"), ".")
-		if err != nil {
+	for _, b := range []struct {
+		kind           peerKind
+		dir, pkg, name string
+	}{
+		{kindGo, "bench/peers", ".", "peers"},
+		{kindGoSIO, "bench/peers", "./sio", "siopeer"},
+		{kindWsdSIO, ".", "./bench/sioserver", "sioserver"},
+	} {
+		if !wanted[b.kind] {
+			continue
+		}
+		if err := command(ctx, filepath.Join(cfg.root, b.dir), "go", "build", "-o", filepath.Join(scratch, b.name), b.pkg); err != nil {
 			return "", err
 		}
 	}
-	if nodePeers {
+	if wanted[kindNode] {
 		dir := filepath.Join(cfg.root, "bench", "peers", "node")
 		if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
 			if err := command(ctx, dir, "npm", "ci", "--no-audit", "--no-fund"); err != nil {

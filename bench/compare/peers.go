@@ -14,27 +14,47 @@ type peerKind int
 const (
 	kindCommand peerKind = iota // nothing: the command stands for itself
 	kindGo                      // bench/peers
+	kindGoSIO                   // bench/peers/sio
 	kindNode                    // bench/peers/node
+	kindWsdSIO                  // bench/sioserver
 	kindRunning                 // started by somebody else, never stopped
 )
 
-// peer is a server under test: two shell commands with placeholders, or the
-// address and process of one that runs already.
+// peer is a server under test: shell commands with placeholders, or the
+// address and process of one that runs already. A case whose command is empty
+// is not for this server.
 type peer struct {
 	name   string
 	kind   peerKind
 	echo   string // command for echo, paced, idle and handshake cases
 	topics string // command for topic cases
-	host   string // kindRunning only
-	port   string
-	pid    int
+	sio    string // command for Socket.IO cases
+	// reorders says that the server is known to answer out of order: that is
+	// reported beside its figures, and does not void them.
+	reorders bool
+	host     string // kindRunning only
+	port     string
+	pid      int
 }
 
 // goServers are the values of the -server flag of bench/peers.
 var goServers = []string{"gws", "nbio", "nbio-inline", "gorilla", "coder"}
 
+// sioServers are the servers of the Socket.IO cases.
+var sioServers = []peer{
+	{name: "wsd-sio-inline", kind: kindWsdSIO, sio: "{scratch}/sioserver --listen 127.0.0.1:{port} --loops {loops} --inline"},
+	{name: "wsd-sio", kind: kindWsdSIO, sio: "{scratch}/sioserver --listen 127.0.0.1:{port} --loops {loops}"},
+	{name: "node-sio", kind: kindNode, sio: "node bench/peers/node/sio.mjs {port} ws"},
+	{name: "node-sio-uws", kind: kindNode, sio: "node bench/peers/node/sio.mjs {port} uws"},
+	{name: "zishang", kind: kindGoSIO, reorders: true, sio: "{scratch}/siopeer -listen 127.0.0.1:{port}"},
+}
+
 func builtinNames() []string {
-	return slices.Concat([]string{"wsd"}, goServers, []string{"ws", "bun"})
+	names := slices.Concat([]string{"wsd"}, goServers, []string{"ws", "bun"})
+	for _, p := range sioServers {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // selectPeers resolves a comma-separated list of built-in servers; an empty
@@ -43,8 +63,11 @@ func selectPeers(list, wsdEcho, wsdTopics string) ([]peer, error) {
 	var picked []peer
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
+		sio := slices.IndexFunc(sioServers, func(p peer) bool { return p.name == name })
 		switch {
 		case name == "":
+		case sio >= 0:
+			picked = append(picked, sioServers[sio])
 		case name == "wsd":
 			picked = append(picked, peer{name: name, echo: wsdEcho, topics: wsdTopics})
 		case slices.Contains(goServers, name):
@@ -82,15 +105,27 @@ func parseExtra(s string) (peer, error) {
 	if !strings.Contains(value, "{port}") {
 		return peer{}, fmt.Errorf("-extra %q: the command has no {port}", s)
 	}
-	return peer{name: name, echo: value, topics: value}, nil
+	return peer{name: name, echo: value, topics: value, sio: value}, nil
 }
+
+// template is p's command for case c, with placeholders; "" is none.
+func (p peer) template(c loadCase) string {
+	switch {
+	case c.sio:
+		return p.sio
+	case c.topics:
+		return p.topics
+	default:
+		return p.echo
+	}
+}
+
+// serves reports whether p can be a server of case c.
+func (p peer) serves(c loadCase) bool { return p.kind == kindRunning || p.template(c) != "" }
 
 // command is the shell command that serves case c on port.
 func (p peer) command(c loadCase, port string) string {
-	cmd, compression := p.echo, "off"
-	if c.topics {
-		cmd = p.topics
-	}
+	compression := "off"
 	if c.deflate {
 		compression = "shared"
 	}
@@ -99,5 +134,5 @@ func (p peer) command(c loadCase, port string) string {
 		"{compression}", compression,
 		"{deflate}", strconv.FormatBool(c.deflate),
 		"{loops}", strconv.Itoa(max(c.loops, 1)),
-	).Replace(cmd)
+	).Replace(p.template(c))
 }

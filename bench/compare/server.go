@@ -38,12 +38,13 @@ func startServer(ctx context.Context, cfg config, c loadCase, p peer) (*server, 
 		return nil, err
 	}
 	cpus := cfg.serverCPU
-	if c.procs > 1 {
+	if c.procs > 1 && cpus != "" {
 		cpus += "," + cfg.loadCPU
 	}
 	s := &server{host: "127.0.0.1", port: port, output: &tail{}, exited: make(chan struct{})}
 	// exec keeps the pid: taskset, the shell and the server are one process.
-	s.cmd = exec.Command("taskset", "-c", cpus, "sh", "-c", "exec "+p.command(c, port))
+	argv := pinned(cpus, "sh", "-c", "exec "+p.command(c, port))
+	s.cmd = exec.Command(argv[0], argv[1:]...)
 	s.cmd.Dir = cfg.root
 	s.cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", c.procs))
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
@@ -62,6 +63,14 @@ func startServer(ctx context.Context, cfg config, c loadCase, p peer) (*server, 
 		return nil, fmt.Errorf("%s: %w\n%s", p.name, err, s.output)
 	}
 	return s, nil
+}
+
+// pinned is argv bound to a list of CPUs; an empty list binds nothing.
+func pinned(cpus string, argv ...string) []string {
+	if cpus == "" {
+		return argv
+	}
+	return append([]string{"taskset", "-c", cpus}, argv...)
 }
 
 // waitReady dials until the server accepts or has ended.

@@ -62,12 +62,12 @@ func (res results) ratio(caseName, peerName, reference string, f figure) float64
 // column is a figure with its heading.
 type column struct {
 	title string
-	show  func(res results, caseName, peerName, reference string) string
+	show  func(res results, c loadCase, peerName, reference string) string
 }
 
 func value(title, format string, f figure) column {
-	return column{title, func(res results, c, p, _ string) string {
-		v := res.of(c, p, f)
+	return column{title, func(res results, c loadCase, p, _ string) string {
+		v := res.of(c.name, p, f)
 		if v == 0 {
 			return "-"
 		}
@@ -76,8 +76,8 @@ func value(title, format string, f figure) column {
 }
 
 func versus(title string, f figure) column {
-	return column{title, func(res results, c, p, reference string) string {
-		v := res.ratio(c, p, reference, f)
+	return column{title, func(res results, c loadCase, p, reference string) string {
+		v := res.ratio(c.name, p, reference, f)
 		if v == 0 {
 			return "-"
 		}
@@ -87,9 +87,9 @@ func versus(title string, f figure) column {
 
 // spread is the range of f over the repetitions as a part of its median.
 func spread(title string, f figure) column {
-	return column{title, func(res results, c, p, _ string) string {
+	return column{title, func(res results, c loadCase, p, _ string) string {
 		var vs []float64
-		for _, r := range res[c][p] {
+		for _, r := range res[c.name][p] {
 			vs = append(vs, f(r))
 		}
 		if len(vs) < 2 || median(vs) == 0 {
@@ -97,6 +97,31 @@ func spread(title string, f figure) column {
 		}
 		return fmt.Sprintf("%.0f %%", 100*(slices.Max(vs)-slices.Min(vs))/median(vs))
 	}}
+}
+
+// aim shows the target of one of wsd's servers; in brackets, the figure of
+// another server on the machine where the targets were set.
+var aim = column{"aim", func(_ results, c loadCase, p, _ string) string {
+	return bracketed(p, "%.0f", c.aims[p])
+}}
+
+// aimVersus is aim as a ratio to the reference, for machines that can't count
+// instructions.
+var aimVersus = column{"aim x", func(_ results, c loadCase, p, reference string) string {
+	if c.aims[reference] == 0 {
+		return "-"
+	}
+	return bracketed(p, "%.2f", c.aims[p]/c.aims[reference])
+}}
+
+func bracketed(peerName, format string, v float64) string {
+	switch {
+	case v == 0:
+		return "-"
+	case !strings.HasPrefix(peerName, "wsd"):
+		format = "(" + format + ")"
+	}
+	return fmt.Sprintf(format, v)
 }
 
 var (
@@ -107,78 +132,93 @@ var (
 	p50     figure = func(r *report) float64 { return r.Latency.P50 }
 	p99     figure = func(r *report) float64 { return r.Latency.P99 }
 	perConn figure = func(r *report) float64 { return r.PerConn }
+	rssMiB  figure = func(r *report) float64 { return r.RSSAfter / 1024 }
 )
 
-// tables lists the columns of each family.
-var tables = map[family][]column{
-	throughput: {
+// section is one table: the cases of a family, WebSocket or Socket.IO.
+type section struct {
+	title   string
+	family  family
+	sio     bool
+	columns []column
+}
+
+var sections = []section{
+	{"Saturated", throughput, false, []column{
 		value("messages/s", "%.0f", perSec), versus("x", perSec),
 		value("CPU us", "%.3f", cpu), versus("x", cpu), spread("spread", cpu),
 		value("user CPU", "%.2f", (*report).userShare),
 		value("instr", "%.0f", instr), value("user instr", "%.0f", userIns), versus("x", instr),
 		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
 		value("B/message", "%.0f", (*report).bytesPerMessage),
-	},
-	paced: {
+	}},
+	{"Paced (open loop)", paced, false, []column{
 		value("messages/s", "%.0f", perSec),
 		value("CPU us", "%.2f", cpu), versus("x", cpu), spread("spread", cpu),
 		value("p50 us", "%.1f", p50), versus("x", p50),
 		value("p99 us", "%.1f", p99), versus("x", p99),
 		value("p99.9 us", "%.0f", func(r *report) float64 { return r.Latency.P999 }),
-	},
-	handshake: {
+	}},
+	{"Handshakes", handshake, false, []column{
 		value("handshakes/s", "%.0f", perSec), versus("x", perSec),
 		value("CPU us", "%.2f", cpu), versus("x", cpu), spread("spread", cpu),
 		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
-	},
-	idle: {
+	}},
+	{"Idle connections (resident memory)", idle, false, []column{
 		value("B/connection", "%.0f", perConn), versus("x", perConn), spread("spread", perConn),
-		value("RSS MiB", "%.1f", func(r *report) float64 { return r.RSSAfter / 1024 }),
-	},
+		value("RSS MiB", "%.1f", rssMiB),
+	}},
+	{"Socket.IO, saturated", throughput, true, []column{
+		value("messages/s", "%.0f", perSec), versus("x", perSec),
+		value("instr", "%.0f", instr), value("user instr", "%.0f", userIns), versus("x", instr), aim,
+		value("CPU us", "%.3f", cpu), versus("x", cpu), aimVersus, spread("spread", cpu),
+		value("user CPU", "%.2f", (*report).userShare),
+		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
+		value("out of order", "%.0f", func(r *report) float64 { return float64(r.Mismatch) }),
+	}},
+	{"Socket.IO, idle sessions (resident memory)", idle, true, []column{
+		value("B/session", "%.0f", perConn), aim, versus("x", perConn), aimVersus, spread("spread", perConn),
+		value("RSS MiB", "%.1f", rssMiB),
+	}},
 }
 
-var familyTitles = map[family]string{
-	throughput: "Saturated",
-	paced:      "Paced (open loop)",
-	handshake:  "Handshakes",
-	idle:       "Idle connections (resident memory)",
-}
-
-// writeTables prints one Markdown table for each family that has results.
+// writeTables prints one Markdown table for each section that has cases.
 func writeTables(w io.Writer, cfg config, res results) {
 	fmt.Fprintf(w, "Medians of %d interleaved repetitions of %v; x = median ratio to %s in the same repetition.\n",
 		cfg.reps, cfg.duration, cfg.reference)
-	for _, f := range []family{throughput, paced, handshake, idle} {
-		cols := tables[f]
+	for _, s := range sections {
 		header := false
 		for _, c := range cfg.cases {
-			if c.family != f {
+			if c.family != s.family || c.sio != s.sio {
 				continue
 			}
 			if !header {
-				writeHeader(w, f, cols)
+				writeHeader(w, s)
 				header = true
 			}
-			writeCase(w, cfg, res, c, cols)
+			writeCase(w, cfg, res, c, s.columns)
 		}
 	}
 }
 
-func writeHeader(w io.Writer, f family, cols []column) {
-	titles := make([]string, len(cols))
-	for i, col := range cols {
+func writeHeader(w io.Writer, s section) {
+	titles := make([]string, len(s.columns))
+	for i, col := range s.columns {
 		titles[i] = col.title
 	}
 	fmt.Fprintf(w, "\n### %s\n\n| case | server | %s |\n|---|---|%s\n",
-		familyTitles[f], strings.Join(titles, " | "), strings.Repeat("--:|", len(cols)))
+		s.title, strings.Join(titles, " | "), strings.Repeat("--:|", len(titles)))
 }
 
 func writeCase(w io.Writer, cfg config, res results, c loadCase, cols []column) {
 	title := c.title
 	for _, p := range cfg.peers {
+		if !p.serves(c) {
+			continue
+		}
 		cells := make([]string, len(cols))
 		for i, col := range cols {
-			cells[i] = col.show(res, c.name, p.name, cfg.reference)
+			cells[i] = col.show(res, c, p.name, cfg.reference)
 		}
 		fmt.Fprintf(w, "| %s | %s | %s |\n", title, p.name, strings.Join(cells, " | "))
 		title = ""

@@ -48,6 +48,10 @@ func (s *server) drain() error {
 	s.waitForBalancers(ctx)
 
 	start := time.Now()
+	if s.sio != nil {
+		// What is left when ctx ends is the App's.
+		_ = s.sio.io.Close(ctx)
+	}
 	if err := s.app.Shutdown(ctx); err != nil && !errors.Is(err, engine.ErrShutdown) {
 		return fmt.Errorf("drain cut short after %v: %w", s.DrainTimeout, err)
 	}

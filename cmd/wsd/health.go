@@ -21,16 +21,13 @@ func (s *server) health() health {
 	switch {
 	case h.Draining:
 		h.Status = "draining"
-	case h.Connections >= h.Limit:
+	case h.Connections >= s.limit:
 		h.Status = "full"
 	default:
 		h.Accepting = true
 	}
 	return h
 }
-
-// connections is how many WebSocket connections are open.
-func (s *server) connections() int { return s.app.Connections() }
 
 // serveHealth answers 200, or 503 while draining.
 func (s *server) serveHealth(w http.ResponseWriter, r *http.Request) {

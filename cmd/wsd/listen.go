@@ -7,15 +7,15 @@ import (
 )
 
 // listen opens the TCP address. Anything but a loopback address needs
-// anonymous: there is no authentication that would keep strangers out.
-func listen(ctx context.Context, address string, anonymous bool) (net.Listener, error) {
+// open: either tokens keep strangers out, or strangers are welcome.
+func listen(ctx context.Context, address string, open bool) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, usageError(fmt.Errorf("--listen %s: want host:port: %w", address, err))
 	}
-	if !anonymous && !isLoopback(ctx, host) {
+	if !open && !isLoopback(ctx, host) {
 		return nil, usageError(fmt.Errorf("--listen %s is reachable from other machines and anybody may connect: "+
-			"say --anonymous if that is meant, or listen on 127.0.0.1", address))
+			"say --anonymous if that is meant, have wsd serve ask for tokens (--jwt-secret-file, --jwks-url), or listen on 127.0.0.1", address))
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {

@@ -1,7 +1,8 @@
-// Command wsd is a WebSocket server for echo and publish/subscribe.
+// Command wsd is a server for Socket.IO and WebSockets.
 //
-//	wsd          serves /echo, /topics/{topic...} and /health on 127.0.0.1:3000
+//	wsd          serves /socket.io/, /topics/{topic...}, /echo and /health on 127.0.0.1:3000
 //	wsd echo     echoes on every path of 127.0.0.1:9001
+//	wsd token    signs a token for a test
 //	wsd --help   lists commands and flags
 package main
 
@@ -34,9 +35,10 @@ func main() {
 // cli is the command line. Each flag is also read from the environment, as
 // WSD_ and its name in capitals: --max-payload is WSD_MAX_PAYLOAD.
 type cli struct {
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve /echo, /topics/{topic...} and /health (the default command)."`
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve Socket.IO, /topics/{topic...}, /echo and /health (the default command)."`
 	Echo    echoCmd    `cmd:"" help:"Echo on every path: the profile for benchmarks."`
 	Bench   benchCmd   `cmd:"" help:"Put load on a server and measure it."`
+	Token   tokenCmd   `cmd:"" help:"Sign a token, for tests."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -50,7 +52,7 @@ type process struct {
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cli{},
 		kong.Name("wsd"),
-		kong.Description("A WebSocket server for echo and publish/subscribe."),
+		kong.Description("A server for Socket.IO and WebSockets."),
 		kong.DefaultEnvars("WSD"),
 		kong.Writers(stdout, stderr),
 	)

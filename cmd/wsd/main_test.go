@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,6 +67,9 @@ type running struct {
 func serve(t *testing.T, args ...string) *running {
 	t.Helper()
 	c := parse(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s"}, args...)...)
+	if err := c.Serve.check(); err != nil {
+		t.Fatal(err)
+	}
 	return start(t, c.Serve.config(&process{stdout: io.Discard, stderr: io.Discard}))
 }
 
@@ -309,6 +313,34 @@ func TestExecute(t *testing.T) {
 		{"bench mode", []string{"bench", "speed"}, "", exitUsage, "speed"},
 		{"bench URL", []string{"bench", "--url", "http://x"}, "", exitUsage, "ws://"},
 		{"bench without server", []string{"bench", "--url", "ws://" + free, "--duration", "1s"}, "", exitFailure, free},
+		{"Socket.IO path", []string{"--sio-path", "/"}, "", exitUsage, "--sio-path"},
+		{"Socket.IO payload", []string{"--sio-max-payload", "unlimited"}, "", exitUsage, "--sio-max-payload"},
+		{"heartbeat", []string{"--ping-interval", "0s"}, "", exitUsage, "--ping-interval"},
+		{"recovery", []string{"--recovery=-1s"}, "", exitUsage, "--recovery"},
+		{"server id", []string{"--server-id", "a;b"}, "", exitUsage, "--server-id"},
+		{"affinity cookie", []string{"--affinity-cookie", "a b"}, "", exitUsage, "--affinity-cookie"},
+		{"CORS origin", []string{"--cors-origin", "example.org"}, "", exitUsage, "--cors-origin"},
+		{"CORS credentials", []string{"--cors-origin", "*", "--cors-credentials"}, "", exitUsage, "--cors-credentials"},
+		{"join pattern", []string{"--sio-allow-join", "room/{x}"}, "", exitUsage, "--sio-allow-join"},
+		{"relay pattern", []string{"--sio-relay", "say=***"}, "", exitUsage, "--sio-relay"},
+		{"relay of a reserved event", []string{"--sio-relay", "disconnect"}, "", exitUsage, "--sio-relay"},
+		{"relay of join", []string{"--sio-relay", "join=*"}, "", exitUsage, "--sio-relay"},
+		{"relay without event", []string{"--sio-relay", "/chat:=*"}, "", exitUsage, "--sio-relay"},
+		{"relay of a namespace", []string{"--sio-relay", "/chat"}, "", exitUsage, "--sio-relay"},
+		{"namespace", []string{"--sio-namespace", "chat"}, "", exitUsage, "--sio-namespace"},
+		{"client folder", []string{"--client-dir", t.TempDir()}, "", exitUsage, "--client-dir"},
+		{"two secrets", []string{"--jwt-secret", "x", "--jwt-secret-file", "y"}, "", exitUsage, "--jwt-secret"},
+		{"secret's file", []string{"--jwt-secret-file", filepath.Join(t.TempDir(), "none")}, "", exitUsage, "--jwt-secret-file"},
+		{"public key's file", []string{"--jwt-public-key", filepath.Join(t.TempDir(), "none")}, "", exitUsage, "--jwt-public-key"},
+		{"key set by http", []string{"--jwks-url", "http://keys.example.org/"}, "", exitUsage, "https"},
+		{"two key sets", []string{"--jwks-url", "https://a.example/,https://b.example/"}, "", exitUsage, "issuer"},
+		{"algorithm", []string{"--jwt-secret", "x", "--jwt-algorithms", "none"}, "", exitUsage, "none"},
+		{"user id's source", []string{"--insecure-user-from", "userId"}, "", exitUsage, "auth.NAME"},
+		{"user id beside tokens", []string{"--insecure-user-from", "auth.x", "--jwt-secret", "x"}, "", exitUsage, "--insecure-user-from"},
+		{"user id is no authentication", []string{"--insecure-user-from", "auth.x", "--listen", "0.0.0.0:0"}, "", exitUsage, "--anonymous"},
+		{"token without secret", []string{"token", "ann"}, "", exitUsage, "--jwt-secret"},
+		{"token with a bad pattern", []string{"token", "ann", "--jwt-secret", "x", "--allow-join", "{x}"}, "", exitUsage, "allow.join"},
+		{"token without user", []string{"token", "--jwt-secret", "x"}, "", exitUsage, "user"},
 		{"profile", []string{"--listen", "127.0.0.1:0", "--cpu-profile", t.TempDir()}, "", exitFailure, "directory"},
 	}
 	for _, tt := range tests {

@@ -13,12 +13,16 @@ type serveCmd struct {
 	Listen      string        `default:"127.0.0.1:3000" placeholder:"HOST:PORT" help:"Where to listen. Default ${default}."`
 	IdleTimeout time.Duration `default:"120s" help:"Close a connection that is silent for so long and answers no ping; 0: never. Default ${default}."`
 	DrainLBWait time.Duration `name:"drain-lb-wait" default:"5s" help:"When draining with clients connected, how long /health answers 503 before connections are closed. Default ${default}."`
+	StartPage   bool          `negatable:"" default:"true" help:"Serve a page at / that says what is here."`
 	serverFlags
+	sioFlags  `group:"Socket.IO"`
+	authFlags `group:"Authentication"`
 }
 
 const serveHints = `
 Try next, in another terminal:
   curl http://%[1]s/health
+  node -e 'require("socket.io-client")("http://%[1]s").on("connect", () => console.log("connected"))'
   bin/wsd bench echo --url ws://%[1]s/echo
   npx wscat -c ws://%[1]s/echo           # what you type comes back
   npx wscat -c ws://%[1]s/topics/news    # twice: what one types the other gets
@@ -28,15 +32,29 @@ Ctrl-C drains and stops.
 
 // Run serves until the process is told to stop.
 func (c *serveCmd) Run(p *process) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	return run(p.ctx, c.config(p))
+}
+
+// check refuses flags that can't be meant, but for those of serverFlags.
+func (c *serveCmd) check() error {
 	if c.DrainLBWait < 0 || c.DrainLBWait >= c.DrainTimeout {
 		return usageError(fmt.Errorf("--drain-lb-wait %v: want less than --drain-timeout %v", c.DrainLBWait, c.DrainTimeout))
 	}
-	return run(p.ctx, c.config(p))
+	if err := c.sioFlags.check(); err != nil {
+		return err
+	}
+	return c.authFlags.check()
 }
 
 func (c *serveCmd) config(p *process) config {
 	return config{
 		serverFlags: c.serverFlags,
+		sioFlags:    &c.sioFlags,
+		authFlags:   &c.authFlags,
+		startPage:   c.StartPage,
 		command:     "serve",
 		listen:      c.Listen,
 		idleTimeout: c.IdleTimeout,
@@ -49,9 +67,18 @@ func (c *serveCmd) config(p *process) config {
 }
 
 func serveRoutes(s *server) {
-	s.app.WS("/echo", echo(s.base()))
+	s.app.WS("/echo", s.admission(echo(s.base()), func(u *engine.Handshake, _ *account) {
+		_ = u.Accept(engine.Accept{}) // the client may be gone
+	}))
 	s.app.WS("/topics/{topic...}", s.topics(s.base()))
 	s.app.Handle("/health", http.HandlerFunc(s.serveHealth))
+	s.app.Mount(s.sioFlags.SIOPath, s.sio.io)
+	for _, name := range clientFiles {
+		s.app.Handle(s.sioFlags.SIOPath+name, clientFile(s.sioFlags.ClientDir, name))
+	}
+	if s.startPage {
+		s.app.Handle("GET /{$}", http.HandlerFunc(s.serveStartPage))
+	}
 }
 
 // echo makes b send each message back.

@@ -21,6 +21,9 @@ const maxLoops = 1024
 // config is one run of a server.
 type config struct {
 	serverFlags
+	sioFlags    *sioFlags  // nil: no Socket.IO
+	authFlags   *authFlags // with sioFlags
+	startPage   bool
 	command     string // for the log
 	listen      string
 	idleTimeout time.Duration // 0: none
@@ -37,7 +40,10 @@ type config struct {
 type server struct {
 	config
 	app      *engine.App
-	limit    int // connections
+	sio      *sioApp      // nil: none
+	identity *identifier  // with sio
+	limit    int          // connections
+	raw      atomic.Int64 // open connections of admission's routes
 	draining atomic.Bool
 }
 
@@ -57,15 +63,21 @@ func run(ctx context.Context, cfg config) error {
 	}
 	defer stop()
 
-	listener, err := listen(ctx, cfg.listen, cfg.Anonymous)
+	s := &server{config: cfg, limit: connectionLimit(cfg.MaxConnections, cfg.log)}
+	end, err := s.prepareSIO()
 	if err != nil {
 		return err
 	}
-	s := &server{config: cfg, limit: connectionLimit(cfg.MaxConnections, cfg.log)}
+	defer end()
+	listener, err := listen(ctx, cfg.listen, cfg.Anonymous || s.identity != nil && s.identity.required())
+	if err != nil {
+		return err
+	}
 	s.app = engine.New(engine.Options{
 		Loops:          s.chooseLoops(),
 		Logger:         cfg.log,
-		MaxConnections: s.limit,
+		MaxConnections: s.webSockets(),
+		MaxHTTP:        s.httpConnections(),
 		CheckOrigin:    origin,
 		Exclusive:      cfg.exclusive,
 	})
@@ -89,6 +101,68 @@ func run(ctx context.Context, cfg config) error {
 	return err
 }
 
+// prepareSIO makes the Socket.IO app, if there is to be one, and whatever
+// knows who clients are. end is to be called when both are over.
+func (s *server) prepareSIO() (end func(), err error) {
+	if s.sioFlags == nil {
+		return func() {}, nil
+	}
+	verifier, err := s.authFlags.verifier(s.log)
+	if err != nil {
+		return nil, err
+	}
+	end = func() {}
+	if verifier != nil {
+		end = verifier.Close
+	}
+	s.identity = newIdentifier(s.authFlags, s.Anonymous, verifier)
+	if s.sioFlags.ClientDir != "" {
+		if s.sioFlags.ClientDir, err = clientDir(s.sioFlags.ClientDir); err != nil {
+			end()
+			return nil, usageError(fmt.Errorf("--client-dir: %w", err))
+		}
+	}
+	if s.sio, err = newSIOApp(s.sioFlags, s.identity, s.Origins, s.limit, s.full, s.log); err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
+}
+
+// connections is how many clients are connected: by WebSocket, and where there
+// is Socket.IO by its sessions, polling ones included.
+func (s *server) connections() int {
+	if s.sio == nil {
+		return s.app.Connections()
+	}
+	return int(s.raw.Load()) + s.sio.io.Engine().Sessions()
+}
+
+// full reports whether one more client is too many.
+func (s *server) full() bool { return s.connections() >= s.limit }
+
+// webSockets is the engine's own limit. Who is closed for capacity behind an
+// open packet needs a place meanwhile.
+func (s *server) webSockets() int {
+	if s.sioFlags != nil && s.sioFlags.AtCapacity == "close" {
+		return s.limit + s.limit/8 + 16
+	}
+	return s.limit
+}
+
+// httpConnections is how many connections net/http may have: each client that
+// polls has two.
+func (s *server) httpConnections() int {
+	n := 2*s.limit + engine.DefaultMaxHTTP
+	if fds, ok := fdLimit(); ok && uint64(n)+reservedFDs > fds {
+		n = max(engine.DefaultMaxHTTP, int(fds)-reservedFDs)
+	}
+	if s.sioFlags == nil {
+		n = engine.DefaultMaxHTTP
+	}
+	return n
+}
+
 // chooseLoops returns the number of loops and, where the loops have company,
 // gives the Go scheduler one processor more than that: a waiting loop keeps
 // its own. An explicit GOMAXPROCS is left alone.
@@ -110,6 +184,14 @@ func (s *server) announce(addr net.Addr) {
 		"idle_timeout", s.idleTimeout.String(), "compression", s.Compression,
 		"max_backpressure", s.MaxBackpressure.String(), "backpressure_policy", s.BackpressurePolicy,
 		"origins", s.originsText())
+	if s.sio != nil {
+		s.log.Info("Socket.IO", "path", s.sioFlags.SIOPath, "server_id", s.sioFlags.ServerID,
+			"max_payload", s.sioFlags.SIOMaxPayload.String(), "max_backpressure", s.sioFlags.SIOMaxBackpressure.String(),
+			"recovery", s.sioFlags.Recovery.String(), "tokens", s.identity.verifier != nil)
+		if from := s.authFlags.InsecureUserFrom; from != "" {
+			s.log.Warn("--insecure-user-from: clients are believed to be who they say they are", "from", from)
+		}
+	}
 	if s.Anonymous {
 		s.log.Warn("--anonymous: everybody who reaches this address may connect")
 	}

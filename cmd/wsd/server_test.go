@@ -73,7 +73,7 @@ func TestOverCapacity(t *testing.T) {
 
 func TestOtherPaths(t *testing.T) {
 	r := serve(t)
-	for _, path := range []string{"/", "/nothing", "/healthy"} {
+	for _, path := range []string{"/nothing", "/healthy", "/socket.io"} {
 		if status, body := r.get(path); status != http.StatusNotFound || len(body) > 100 {
 			t.Errorf("GET %s: %d %q", path, status, body)
 		}
@@ -94,6 +94,16 @@ func TestOtherPaths(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	if resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST /health: %d", resp.StatusCode)
+	}
+}
+
+func TestStartPage(t *testing.T) {
+	r := serve(t, "--sio-path", "/a<b/")
+	if status, body := r.get("/"); status != http.StatusOK || !strings.Contains(body, "/a&lt;b/") {
+		t.Errorf("GET /: %d %s", status, body)
+	}
+	if status, _ := serve(t, "--no-start-page").get("/"); status != http.StatusNotFound {
+		t.Errorf("without the page: %d", status)
 	}
 }
 

@@ -77,14 +77,6 @@ func checkTopic(topic string) error {
 // topics makes b the publish/subscribe route: a connection subscribes to the
 // topic in its path, and what it sends is published there as it is.
 func (s *server) topics(b engine.Behavior) engine.Behavior {
-	b.Upgrade = func(u *engine.Handshake) {
-		m, err := parseMembership(u.Param("topic"), u.QueryValues())
-		if err != nil {
-			u.Reject(http.StatusBadRequest, err.Error()+"\n")
-			return
-		}
-		u.Accept(engine.Accept{UserData: m})
-	}
 	b.Open = func(ws *engine.Conn) {
 		for _, topic := range ws.UserData().(*membership).subscribed {
 			ws.Subscribe(topic)
@@ -105,5 +97,32 @@ func (s *server) topics(b engine.Behavior) engine.Behavior {
 			s.log.Warn("a publication did not reach every subscriber", "err", err)
 		}
 	}
-	return b
+	return s.admission(b, func(u *engine.Handshake, who *account) {
+		m, err := parseMembership(u.Param("topic"), u.QueryValues())
+		if err != nil {
+			reject(u, http.StatusBadRequest, err.Error())
+			return
+		}
+		if err := m.allowedTo(who); err != nil {
+			reject(u, http.StatusForbidden, err.Error())
+			return
+		}
+		_ = u.Accept(engine.Accept{UserData: m}) // the client may be gone
+	})
+}
+
+// allowedTo holds m against what a token allows; a nil who may do anything.
+func (m *membership) allowedTo(who *account) error {
+	if who == nil {
+		return nil
+	}
+	for _, topic := range m.subscribed {
+		if !who.allow.Subscribe.Match(topic, who.User) {
+			return fmt.Errorf("the token does not allow to subscribe to %q", topic)
+		}
+	}
+	if m.publishes && !who.allow.Publish.Match(m.topic, who.User) {
+		return fmt.Errorf("the token does not allow to publish to %q: with mode=sub a connection only receives", m.topic)
+	}
+	return nil
 }

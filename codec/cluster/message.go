@@ -3,11 +3,7 @@
 // any of them. It does no I/O.
 package cluster
 
-import (
-	"time"
-
-	"github.com/fe4bcecb/wsd/codec/sio"
-)
+import "github.com/fe4bcecb/wsd/codec/sio"
 
 // Kind is what a message asks or answers.
 type Kind uint8
@@ -104,8 +100,8 @@ type Options struct {
 // Flags change how a Broadcast is sent.
 type Flags struct {
 	Volatile             bool
-	Compress             *bool         // nil: not said
-	Timeout              time.Duration // of acknowledgements; 0: not said
+	Compress             *bool // nil: not said
+	Timeout              int64 // of acknowledgements, in milliseconds; 0: not said
 	ExpectSingleResponse bool
 }
 

@@ -24,7 +24,7 @@ type Binary []byte
 // alias the arguments. h.Type is [Event], and args[0] the name, or [Ack].
 //
 // An argument is nil, a bool, a number, a string, a []byte or [Binary], a
-// [Value], which is copied unread, a json.RawMessage, a []any or
+// [Value] or *Value, which is copied unread, a json.RawMessage, a []any or
 // map[string]any with any of these in it, or what encoding/json accepts.
 // Binary data becomes an attachment wherever it is, except a []byte in a type
 // other than these. A NaN or infinite number is null, a string that is not
@@ -76,7 +76,11 @@ func checkEvent(args []any) error {
 	if len(args) == 0 {
 		return ErrPayload
 	}
-	switch name := args[0].(type) {
+	first := args[0]
+	if p, ok := first.(*Value); ok && p != nil {
+		first = *p
+	}
+	switch name := first.(type) {
 	case string:
 		if IsReserved(name) {
 			return ErrReserved
@@ -196,6 +200,12 @@ func (e *encoder) value(v any) error {
 		e.dst = appendQuoted(e.dst, v)
 	case Value:
 		return e.passed(v)
+	case *Value:
+		if v == nil {
+			e.null()
+			return nil
+		}
+		return e.passed(*v)
 	case bool:
 		e.dst = strconv.AppendBool(e.dst, v)
 	case int:

@@ -61,8 +61,8 @@ type Packet struct {
 	Attachments [][]byte
 }
 
-// Args appends the elements of Data, an array, to dst: of an Event its name
-// and its arguments. They are valid as long as Data is. Hot path: per event.
+// Args appends the elements of Data to dst, if it is an array: of an Event its
+// name and its arguments. They are valid as long as Data is. Hot path: per event.
 func (p *Packet) Args(dst []Value) []Value {
 	return appendElements(dst, p.Data, p.Attachments)
 }

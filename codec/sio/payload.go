@@ -8,7 +8,9 @@ type Payload struct {
 }
 
 // EncodePayload encodes args, which may be what they may be in [AppendPacket].
-// The errors are the same, but a name in args[0] is not looked at.
+// The attachments alias them: copy binary data that may change before the
+// payload was sent for the last time. The errors are the same, but a name in
+// args[0] is not looked at.
 func EncodePayload(args []any) (Payload, error) {
 	var e encoder
 	if err := e.array(args); err != nil {

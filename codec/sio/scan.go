@@ -260,16 +260,16 @@ func next(b []byte, i int) int {
 	return i
 }
 
-// appendElements appends the elements of an array, and gives attachments to
-// those that hold placeholders.
+// appendElements appends the elements of an array, none of anything else, and
+// gives attachments to those that hold placeholders.
 func appendElements(dst []Value, array []byte, attachments [][]byte) []Value {
+	if len(array) == 0 || array[0] != '[' {
+		return dst
+	}
 	var shared *[][]byte
 	if len(attachments) > 0 {
 		own := attachments // escapes in this case only
 		shared = &own
-	}
-	if len(array) == 0 {
-		return dst
 	}
 	i := skipSpace(array, 1)
 	for array[i] != ']' {

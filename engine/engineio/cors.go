@@ -66,7 +66,7 @@ func (p *corsPolicy) fields(r *Request) (all []engine.HeaderField) {
 		add("Access-Control-Allow-Origin", p.fixed)
 		add("Vary", "Origin")
 	default:
-		if slices.Contains(p.Origins, origin) || p.AllowOrigin != nil && p.AllowOrigin(origin) {
+		if origin != "" && (slices.Contains(p.Origins, origin) || p.AllowOrigin != nil && p.AllowOrigin(origin)) {
 			add("Access-Control-Allow-Origin", origin)
 		}
 		add("Vary", "Origin")

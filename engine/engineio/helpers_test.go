@@ -128,7 +128,12 @@ func serveOn(t testing.TB, on engine.Options, opts engineio.Options, a *app) *se
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := engine.New(on).Mount("/engine.io/", srv)
+	return start(t, srv, engine.New(on).Mount("/engine.io/", srv), a)
+}
+
+// start serves until the test ends, and then looks for what is left.
+func start(t testing.TB, srv *engineio.Server, e *engine.App, a *app) *server {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -220,9 +225,21 @@ type openPacket struct {
 	PingInterval, PingTimeout, MaxPayload int
 }
 
+// briefly has a connection leave nothing behind when it is closed: fuzzing would
+// use up the ports.
+func briefly(nc net.Conn) net.Conn {
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	return nc
+}
+
 // client is an HTTP client whose connections end with the test.
 func client(t testing.TB) *http.Client {
-	transport := &http.Transport{DisableCompression: true}
+	transport := &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return briefly(nc), err
+	}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 4 * patience}
 }
@@ -364,7 +381,7 @@ func (s *server) knock(bytes string) *socket {
 	}
 	s.t.Cleanup(func() { _ = nc.Close() })
 	_ = nc.SetDeadline(time.Now().Add(4 * patience))
-	c := &socket{nc, s.t, bufio.NewReader(nc)}
+	c := &socket{briefly(nc), s.t, bufio.NewReader(nc)}
 	c.raw(bytes)
 	return c
 }
@@ -389,7 +406,12 @@ func (c *socket) rest() string {
 // dial opens a WebSocket.
 func (s *server) dial(query string, fields ...string) *socket {
 	s.t.Helper()
-	c := s.knock(upgradeHead(query, fields...))
+	return s.dialPath("/engine.io/?"+query, fields...)
+}
+
+func (s *server) dialPath(path string, fields ...string) *socket {
+	s.t.Helper()
+	c := s.knock(strings.Replace(upgradeHead("", fields...), "/engine.io/?", path, 1))
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -432,11 +454,21 @@ func (c *socket) sendBinary(data string) {
 // frame reads a frame.
 func (c *socket) frame() ws.Frame {
 	c.t.Helper()
-	f, err := ws.ReadFrame(c.r)
+	f, err := c.next()
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return f
+}
+
+// next is frame for goroutines beside the test's.
+func (c *socket) next() (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(c.r); err != nil {
+		return f, err
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(c.r, f.Payload)
+	return f, err
 }
 
 // text reads a text message.
@@ -479,4 +511,49 @@ func (c *socket) wantClose(code uint16, text string) {
 	if rest := c.rest(); rest != "" {
 		c.t.Fatalf("behind the Close frame came %q", rest)
 	}
+}
+
+func opcode(n int) ws.OpCode { return ws.OpCode(n) }
+
+// forget drops what was recorded.
+func (a *app) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.opened, a.ended = nil, nil
+}
+
+// closeAll closes all sessions, and forgets them.
+func (a *app) closeAll() {
+	a.mu.Lock()
+	all := a.opened
+	a.opened, a.ended = nil, nil
+	a.mu.Unlock()
+	for _, s := range all {
+		s.Loop().Post(func() { s.Close(engineio.ForcedClose) })
+	}
+}
+
+// in is the server for another test.
+func (s server) in(t testing.TB) *server {
+	s.t = t
+	return &s
+}
+
+// tryDial is dial for an upgrade that may fail.
+func (s *server) tryDial(query, sid string) (*socket, error) {
+	nc, err := net.DialTimeout("tcp", s.addr, patience)
+	if err != nil {
+		return nil, err
+	}
+	c := &socket{briefly(nc), s.t, bufio.NewReader(nc)}
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(nc, upgradeHead(strings.Replace(query, "polling", "websocket", 1)+"&sid="+sid))
+	resp, err := http.ReadResponse(c.r, nil)
+	if err == nil && resp.StatusCode != 101 {
+		err = errors.New(resp.Status)
+	}
+	if err != nil {
+		_ = nc.Close()
+	}
+	return c, err
 }

@@ -105,13 +105,15 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request, x *post) ([]b
 	body, err := readAll(http.MaxBytesReader(w, r.Body, int64(limit)), int(r.ContentLength))
 	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large):
-		err = errTooLarge
 	case x.aborted.Load():
 		return nil, errAborted
+	case errors.As(err, &large):
+		return nil, errTooLarge
+	case err != nil:
+		return nil, err // with its deadline: net/http would wait for the rest
 	}
 	_ = x.control.SetReadDeadline(time.Time{})
-	return body, err
+	return body, nil
 }
 
 // readAhead is how much of a body's announced length is believed.

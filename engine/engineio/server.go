@@ -33,10 +33,10 @@ type Server struct {
 	prefix  string // of session ids
 	cors    *corsPolicy
 
-	app     *engine.App
-	laneMu  sync.Mutex              // held while lanes are made
-	lanes   atomic.Pointer[[]*lane] // by the loops' numbers; nil until the first is needed
-	next    atomic.Uint32           // lane of the next polling session
+	app    *engine.App
+	laneMu sync.Mutex              // held while lanes are made
+	lanes  atomic.Pointer[[]*lane] // by the loops' numbers; nil until the first is needed
+	next   atomic.Uint32           // lane of the next polling session
 
 	seed     maphash.Seed
 	shards   [shardCount]shard

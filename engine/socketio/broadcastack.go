@@ -48,6 +48,12 @@ func (b Broadcast) EmitFunc(fn func(answers []sio.Value, err error), event strin
 	return err
 }
 
+// EmitWithAck sends an event to all sockets of the namespace and waits until
+// every client has acknowledged it. See Broadcast.EmitWithAck.
+func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) ([]sio.Value, error) {
+	return n.broadcast().EmitWithAck(ctx, event, args...)
+}
+
 // collector gathers the acknowledgements of one broadcast, of this node's
 // clients and, by their count, of the others'.
 type collector struct {

@@ -2,7 +2,9 @@ package socketio
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -18,8 +20,9 @@ type client struct {
 	sockets []*Socket // joined, or on the way
 	decoder sio.Decoder
 	msgpack sio.MsgpackDecoder
-	packets uint32 // received, to tell whether attachments came
-	joined  bool   // it was in a namespace once
+	asking  int    // functions of middleware and parents that run for it
+	waiting uint64 // place in desk.connects; 0: none
+	missing uint64 // place in desk.attachments; 0: none
 }
 
 func newClient(srv *Server, s *engineio.Session) *client {
@@ -45,9 +48,14 @@ func (c *client) receive(data []byte, binary bool) {
 	}
 	switch {
 	case err != nil:
+		for _, s := range c.sockets {
+			if s.connected.Load() {
+				s.enqueue(0, task{run: func() { s.fail(err) }})
+			}
+		}
 		c.violate()
 	case ok:
-		c.packets++
+		c.server.desk(c.session.Loop()).attachments.done(&c.missing)
 		c.handle(&p)
 	case !binary:
 		c.awaitAttachments()
@@ -61,12 +69,7 @@ func (c *client) awaitAttachments() {
 		c.violate()
 		return
 	}
-	before := c.packets
-	c.server.desk(c.session.Loop()).waiting.add(attachmentsTimeout, func() {
-		if c.packets == before && c.decoder.Awaiting() {
-			c.violate()
-		}
-	})
+	c.server.desk(c.session.Loop()).attachments.add(c, &c.missing)
 }
 
 // violate closes the connection over a packet that the protocol does not allow,
@@ -78,12 +81,10 @@ func (c *client) violate() {
 	}
 }
 
-// giveUp closes the connection if it has joined no namespace in time.
+// giveUp closes the connection, which has joined no namespace in time.
 func (c *client) giveUp() {
-	if !c.joined && !c.session.Closed() {
-		c.server.connectTimeouts.Add(1)
-		c.session.Close(engineio.ForcedClose)
-	}
+	c.server.connectTimeouts.Add(1)
+	c.session.Close(engineio.ForcedClose)
 }
 
 // handle handles a packet.
@@ -130,11 +131,20 @@ func (c *client) remove(s *Socket) {
 func (c *client) connect(p *sio.Packet) {
 	name, auth := p.Namespace, bytes.Clone(p.Data)
 	if c.session.Protocol() == 3 {
-		// Revision 3's query is part of the name.
-		name, _, _ = strings.Cut(name, "?")
-		auth = nil
+		// Revision 3's query is part of the name, and what is auth in revision 4.
+		query := ""
+		name, query, _ = strings.Cut(name, "?")
+		auth = queryAuth(query)
 	}
-	if c.socket(name) != nil || len(c.sockets) >= c.server.opts.MaxClientSockets {
+	if s := c.socket(name); s != nil && !s.connected.Load() {
+		// It did not wait for the answer to the last one, which nobody gets now.
+		c.remove(s)
+		s.ended()
+	} else if s != nil {
+		c.violate()
+		return
+	}
+	if max(len(c.sockets), c.asking) >= c.server.opts.MaxClientSockets {
 		c.violate()
 		return
 	}
@@ -148,24 +158,58 @@ func (c *client) connect(p *sio.Packet) {
 		return
 	}
 	if c.server.opts.Inline {
-		c.spawned(s, name, c.server.spawn(name, s.Auth()))
+		c.spawned(s, name, c.server.guardSpawn(name, s.Auth()))
 		return
 	}
 	// The place is taken by a socket that is on its way.
 	s.nsp = &Namespace{name: name, server: c.server}
 	c.sockets = append(c.sockets, s)
-	go func() {
+	c.aside(func() func() {
 		n := c.server.guardSpawn(name, s.Auth())
-		c.session.Loop().Post(func() {
-			c.remove(s)
+		return func() {
 			switch {
-			case !c.session.Closed():
+			case slices.Contains(c.sockets, s):
+				c.remove(s)
 				c.spawned(s, name, n)
 			case n != nil:
 				n.joining.Add(-1)
+				n.cleanUp()
 			}
+		}
+	})
+}
+
+// aside calls a user's function that may block on a goroutine of its own, and
+// what it returns on the loop.
+func (c *client) aside(fn func() func()) {
+	c.asking++
+	c.server.workers.enter()
+	go func() {
+		defer c.server.workers.leave()
+		then := fn()
+		// A loop that has ended has no clients.
+		c.session.Loop().Post(func() {
+			c.asking--
+			then()
 		})
 	}()
+}
+
+// queryAuth is what a client of revision 3 sent as a query, as an object.
+func queryAuth(query string) []byte {
+	values, _ := url.ParseQuery(query) // malformed ones are left out
+	if len(values) == 0 {
+		return nil
+	}
+	last := make(map[string]string, len(values))
+	for name, all := range values {
+		last[name] = all[len(all)-1]
+	}
+	auth, err := json.Marshal(last)
+	if err != nil {
+		return nil // strings can be encoded, so this is not reached
+	}
+	return auth
 }
 
 // guardSpawn is spawn, whose match may panic.
@@ -192,19 +236,23 @@ func (c *client) enter(s *Socket, n *Namespace) {
 	s.lane = n.lane(c.session.Loop())
 	restored := s.identify()
 	c.sockets = append(c.sockets, s)
+	if restored != nil && !n.recovery.opts.RunMiddlewares {
+		if c.reenter(s, restored) {
+			return
+		}
+		restored = nil // it is new, and none of the middleware has seen it
+	}
 	h := n.handlers.Load()
 	switch {
-	case len(h.middleware) == 0, restored != nil && !n.recovery.opts.RunMiddlewares:
+	case len(h.middleware) == 0:
 		c.entered(s, restored, nil)
 	case c.server.opts.Inline:
 		c.entered(s, restored, s.ask(h.middleware))
 	default:
-		go func() {
+		c.aside(func() func() {
 			err := s.ask(h.middleware)
-			if !c.session.Loop().Post(func() { c.entered(s, restored, err) }) {
-				n.joining.Add(-1)
-			}
-		}()
+			return func() { c.entered(s, restored, err) }
+		})
 	}
 }
 
@@ -227,32 +275,46 @@ func (s *Socket) ask(all []Middleware) (err error) {
 // entered lets the socket in, or refuses it.
 func (c *client) entered(s *Socket, r *restored, err error) {
 	n := s.nsp
-	n.joining.Add(-1)
-	if c.session.Closed() || !slices.Contains(c.sockets, s) {
+	wanted := slices.Contains(c.sockets, s)
+	if !wanted || err != nil {
 		c.remove(s)
 		s.ended()
-		return
-	}
-	if err != nil {
-		c.remove(s)
-		s.ended()
-		c.refuse(n.name, err)
+		n.joining.Add(-1)
+		if wanted {
+			c.refuse(n.name, err)
+		}
 		n.cleanUp()
 		return
 	}
-	c.joined = true
-	if r != nil {
-		if missed, ok := s.resume(r); ok {
-			s.recovered = true
-			for _, p := range missed {
-				c.session.SendPrepared(p)
-			}
-		} else {
-			s.id, s.pid = newID(), newID()
-		}
+	if r == nil || !c.reenter(s, r) {
+		c.admit(s)
 	}
+}
+
+// reenter lets a socket in that was here before, with what it has missed. It
+// returns false when too much time has passed: the socket is a new one then.
+func (c *client) reenter(s *Socket, r *restored) bool {
+	missed, ok := s.resume(r)
+	if !ok {
+		s.recovered = false
+		s.SetData(nil)
+		s.id, s.pid = newID(), newID()
+		return false
+	}
+	for _, p := range missed {
+		c.session.SendPrepared(p)
+	}
+	c.admit(s)
+	return true
+}
+
+// admit makes a socket a member of its namespace.
+func (c *client) admit(s *Socket) {
+	n := s.nsp
+	n.server.desk(c.session.Loop()).connects.done(&c.waiting)
 	s.connected.Store(true)
 	s.lane.attach(s)
+	n.joining.Add(-1) // not before the lane counts it: see cleanUp
 	n.server.connections.Add(1)
 	s.welcome()
 	h := n.handlers.Load()
@@ -296,7 +358,12 @@ func (c *client) refuse(namespace string, err error) {
 		x.Message, x.Data = r.Message, r.Data
 	}
 	h := sio.Header{Type: sio.ConnectError, Namespace: namespace}
-	if c.session.Protocol() == 3 {
+	if c.session.Protocol() == 3 && err != errNamespace {
+		// Revision 3's clients get the data, or else the bare message.
+		if x.Data != nil {
+			c.sendObject(h, x.Data)
+			return
+		}
 		c.sendObject(h, x.Message)
 		return
 	}
@@ -325,6 +392,9 @@ func (c *client) sendObject(h sio.Header, object any) {
 
 // closed ends all sockets of a session that has ended.
 func (c *client) closed(reason string) {
+	d := c.server.desk(c.session.Loop())
+	d.connects.done(&c.waiting)
+	d.attachments.done(&c.missing)
 	sockets := c.sockets
 	c.sockets = nil
 	for _, s := range sockets {

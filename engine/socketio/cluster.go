@@ -46,7 +46,7 @@ func (b Broadcast) message(kind cluster.Kind, payload sio.Payload) *cluster.Mess
 		Options: cluster.Options{
 			Rooms:  b.rooms,
 			Except: b.except,
-			Flags:  cluster.Flags{Volatile: b.volatile, Timeout: b.timeout, ExpectSingleResponse: b.single},
+			Flags:  cluster.Flags{Volatile: b.volatile, Timeout: b.timeout.Milliseconds(), ExpectSingleResponse: b.single},
 		},
 	}
 	if b.uncompressed {
@@ -68,7 +68,7 @@ func (n *Namespace) told(o *cluster.Options) Broadcast {
 		local:        true,
 		volatile:     o.Flags.Volatile,
 		uncompressed: o.Flags.Compress != nil && !*o.Flags.Compress,
-		timeout:      o.Flags.Timeout,
+		timeout:      time.Duration(o.Flags.Timeout) * time.Millisecond,
 		single:       o.Flags.ExpectSingleResponse,
 	}
 }

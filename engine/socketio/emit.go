@@ -190,12 +190,12 @@ func (e Emitter) sendOnLoop(u *unit, id uint64, fn func([]sio.Value, error)) {
 			fn(nil, ErrDisconnected)
 		}
 		return
-	case e.volatile && !session.Writable():
+	case fn != nil:
+		s.awaitAck(id, fn) // also for what is dropped: the timeout or the end tells
+	}
+	if e.volatile && !session.Writable() {
 		s.nsp.server.volatileDropped.Add(1)
 		return
-	}
-	if fn != nil {
-		s.awaitAck(id, fn)
 	}
 	s.nsp.server.sent.Add(1)
 	if len(u.attachments) == 0 && !u.binary && !e.uncompressed {
@@ -262,7 +262,7 @@ func (n *Namespace) encodeArgs(args []any) (sio.Payload, error) {
 	if err != nil {
 		return p, err
 	}
-	if len(p.Attachments) > n.server.opts.MaxAttachments {
+	if n.server.opts.Parser == JSON && len(p.Attachments) > n.server.opts.MaxAttachments {
 		return p, ErrAttachments
 	}
 	p.Attachments = own(p.Attachments)

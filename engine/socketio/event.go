@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -23,8 +24,16 @@ type Event struct {
 // Socket is the one that the event came from.
 func (e *Event) Socket() *Socket { return e.socket }
 
-// Name is the event's name.
-func (e *Event) Name() string { return e.name.String() }
+// Name is the event's name, or "" for one that came without.
+func (e *Event) Name() string {
+	if !e.named() {
+		return ""
+	}
+	return e.name.String()
+}
+
+// named reports whether there is a name.
+func (e *Event) named() bool { return e.name != sio.Value{} }
 
 // is compares the name, without memory for it.
 func (e *Event) is(name string) bool {
@@ -113,15 +122,14 @@ type ackError struct {
 func (s *Socket) receiveEvent(p *sio.Packet) {
 	srv := s.nsp.server
 	srv.received.Add(1)
-	if len(p.Data) == 0 {
-		return // without even a name: Node's handlers don't see it either
-	}
 	if !srv.opts.Inline && len(p.Attachments) == 0 {
 		p.Data = bytes.Clone(p.Data) // attachments have come with their own memory
 	}
 	e := &Event{socket: s, id: p.ID, hasID: p.HasID}
 	all := p.Args(e.room[:0])
-	e.name, e.args = all[0], all[1:]
+	if len(all) > 0 { // else it has not even a name: it is for OnAny only, as with Node
+		e.name, e.args = all[0], all[1:]
+	}
 	size := len(p.Data)
 	for _, a := range p.Attachments {
 		size += len(a)
@@ -146,10 +154,12 @@ func (s *Socket) dispatch(e *Event) {
 	}
 	for _, fn := range use {
 		if err := fn(e); err != nil {
-			s.nsp.server.eventsRefused.Add(1)
-			_ = e.Ack(ackError{err.Error()}) // unless nobody waits for it
+			e.refuse(err)
 			return
 		}
+	}
+	if !e.named() {
+		return
 	}
 	for i := range shared.on {
 		if e.is(shared.on[i].event) {
@@ -161,6 +171,13 @@ func (s *Socket) dispatch(e *Event) {
 			own.on[i].fn(e)
 		}
 	}
+}
+
+// refuse tells everybody that the event is not handled.
+func (e *Event) refuse(err error) {
+	e.socket.nsp.server.eventsRefused.Add(1)
+	_ = e.Ack(ackError{err.Error()}) // unless nobody waits for it
+	e.socket.fail(err)
 }
 
 // Registrar is who has handlers for events: a Socket, a Namespace or a Server.
@@ -175,8 +192,7 @@ func On[T any](r Registrar, event string, fn func(*Event, T)) {
 	r.On(event, func(e *Event) {
 		var arg T
 		if err := e.Bind(&arg); err != nil {
-			e.socket.nsp.server.eventsRefused.Add(1)
-			_ = e.Ack(ackError{err.Error()}) // unless nobody waits for it
+			e.refuse(err)
 			return
 		}
 		fn(e, arg)
@@ -192,6 +208,8 @@ func OnAck[T, R any](r Registrar, event string, fn func(*Event, T) (R, error)) {
 			_ = e.Ack(ackError{err.Error()}) // unless nobody waits for it
 			return
 		}
-		_ = e.Ack(result)
+		if err := e.Ack(result); err != nil && !errors.Is(err, ErrAcked) && !errors.Is(err, ErrDisconnected) {
+			e.socket.fail(err)
+		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 type Namespace struct {
 	name   string
 	server *Server
-	child  bool // made by a ParentNamespace
+	parent *ParentNamespace // that made it; nil: Of did
 
 	mu       sync.Mutex // of changes to handlers
 	handlers atomic.Pointer[handlers]
@@ -41,6 +41,7 @@ type handlers struct {
 	any           []func(*Event)
 	disconnect    []func(*Socket, string)
 	disconnecting []func(*Socket, string)
+	failed        []func(*Socket, error)
 }
 
 // handler is for the events of one name.
@@ -60,6 +61,7 @@ func (n *Namespace) change(fn func(*handlers)) {
 	h.any = slices.Clip(h.any)
 	h.disconnect = slices.Clip(h.disconnect)
 	h.disconnecting = slices.Clip(h.disconnecting)
+	h.failed = slices.Clip(h.failed)
 	fn(&h)
 	n.handlers.Store(&h)
 }
@@ -99,6 +101,13 @@ func (n *Namespace) OnDisconnect(fn func(s *Socket, reason string)) {
 // OnDisconnecting has fn called before that, while Rooms still tells the rooms.
 func (n *Namespace) OnDisconnecting(fn func(s *Socket, reason string)) {
 	n.change(func(h *handlers) { h.disconnecting = append(h.disconnecting, fn) })
+}
+
+// OnError has fn called when a packet of the client can't be read, which ends
+// the connection with an error of package sio, when Socket.Use refuses an event,
+// and when an event does not fit its typed handler. Node's event "error".
+func (n *Namespace) OnError(fn func(s *Socket, err error)) {
+	n.change(func(h *handlers) { h.failed = append(h.failed, fn) })
 }
 
 // Sockets is the number of the namespace's sockets on this node.

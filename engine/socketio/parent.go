@@ -7,13 +7,15 @@ import (
 )
 
 // ParentNamespace makes namespaces when their first client comes. What is
-// registered with it before applies to each of them.
+// registered with it before applies to each of them. It has no sockets itself:
+// of the methods that send, only Emit reaches those of Children.
 type ParentNamespace struct {
 	*Namespace
 	match func(name string, auth sio.Value) bool
 }
 
-// OfPattern makes namespaces whose whole names match a pattern.
+// OfPattern makes namespaces whose names match a pattern, anywhere unless it
+// says ^ and $, as with Node.
 func (srv *Server) OfPattern(pattern *regexp.Regexp) *ParentNamespace {
 	return srv.OfFunc(func(name string, _ sio.Value) bool { return pattern.MatchString(name) })
 }
@@ -56,22 +58,49 @@ func (srv *Server) bear(p *ParentNamespace, name string) *Namespace {
 		return nil
 	}
 	n := srv.addLocked(name)
-	n.child = true
+	n.parent = p
 	n.handlers.Store(p.handlers.Load())
 	srv.children++
 	n.joining.Add(1)
 	return n
 }
 
+// Children are the namespaces that were made, without those that were cleaned
+// up.
+func (p *ParentNamespace) Children() []*Namespace {
+	p.server.mu.RLock()
+	defer p.server.mu.RUnlock()
+	var all []*Namespace
+	for _, n := range p.server.namespaces {
+		if n.parent == p {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// Emit sends an event to all sockets of all Children. Errors are
+// Namespace.Emit's, the first of them.
+func (p *ParentNamespace) Emit(event string, args ...any) error {
+	var failed error
+	for _, n := range p.Children() {
+		if err := n.Emit(event, args...); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
 // cleanUp removes a namespace that a parent made, when it is empty and that is
 // wanted.
 func (n *Namespace) cleanUp() {
 	srv := n.server
-	if !n.child || !srv.opts.CleanupEmptyNamespaces || n.Sockets() > 0 {
+	if n.parent == nil || !srv.opts.CleanupEmptyNamespaces || n.Sockets() > 0 {
 		return
 	}
 	srv.mu.Lock()
-	if srv.namespaces[n.name] != n || n.joining.Load() > 0 {
+	// In this order: who is joining is counted until its lane counts it.
+	if srv.namespaces[n.name] != n || n.joining.Load() > 0 || n.Sockets() > 0 {
 		srv.mu.Unlock()
 		return
 	}

@@ -28,14 +28,16 @@ type Server struct {
 	once  sync.Once
 	desks []*desk
 
+	workers workers
 	counters
 	clusterCounts
 }
 
 // desk is what the server keeps for one loop.
 type desk struct {
-	backlog *backlog
-	waiting waiting
+	backlog     *backlog
+	connects    waiting // of clients in no namespace
+	attachments waiting // of packets that are not complete
 }
 
 // New makes a server. A mistake in opts is returned by Mount, and so by the
@@ -46,7 +48,8 @@ func New(opts Options) *Server {
 	srv.opts = opts
 	srv.note(err)
 	srv.limits = sio.Limits{MaxAttachments: opts.MaxAttachments, MaxBytes: opts.MaxPacket}
-	srv.engine, err = engineio.New(opts.Engine, srv)
+	srv.workers.drained = make(chan struct{}, 1)
+	srv.engine, err = engineio.New(opts.Engine, sessions{srv})
 	srv.note(err)
 	srv.Namespace = srv.Of("/")
 	return srv
@@ -72,18 +75,25 @@ func (srv *Server) Mount(app *engine.App, prefix string) error {
 func (srv *Server) Engine() *engineio.Server { return srv.engine }
 
 // Close disconnects all clients with the reason "server shutting down" and
-// leaves the cluster. It returns when that is done, or ctx ends. The App's
-// Shutdown comes behind it.
+// leaves the cluster. It returns when that is done and all handlers have
+// returned, or ctx ends. The App's Shutdown comes behind it. On a loop it
+// returns ErrOnLoop; a handler must not call it.
 func (srv *Server) Close(ctx context.Context) error {
 	if srv.engine == nil {
 		return nil
+	}
+	if srv.onLoop() {
+		return ErrOnLoop
 	}
 	srv.mu.RLock()
 	for _, n := range srv.namespaces {
 		n.leaveCluster()
 	}
 	srv.mu.RUnlock()
-	return srv.engine.Close(ctx)
+	if err := srv.engine.Close(ctx); err != nil {
+		return err
+	}
+	return srv.workers.wait(ctx)
 }
 
 // loops are the App's loops, none before it has begun.
@@ -98,7 +108,11 @@ func (srv *Server) loops() []*engine.Loop {
 func (srv *Server) desk(l *engine.Loop) *desk {
 	srv.once.Do(func() {
 		for _, l := range srv.loops() {
-			srv.desks = append(srv.desks, &desk{backlog: newBacklog(), waiting: waiting{loop: l}})
+			srv.desks = append(srv.desks, &desk{
+				backlog:     newBacklog(),
+				connects:    waiting{loop: l, patience: srv.opts.ConnectTimeout, late: (*client).giveUp},
+				attachments: waiting{loop: l, patience: attachmentsTimeout, late: (*client).violate},
+			})
 		}
 	})
 	return srv.desks[l.ID()]
@@ -155,26 +169,33 @@ func (srv *Server) dynamic() bool {
 // errNamespace is the refusal of a namespace that there is none of.
 var errNamespace = errors.New("Invalid namespace") //nolint:staticcheck // the protocol's words
 
-// OpenSession, Message and CloseSession make the Server an engineio.Handler;
-// they are not to be called by others.
-func (srv *Server) OpenSession(s *engineio.Session) {
-	c := newClient(srv, s)
+// sessions is the engineio.Handler of a Server.
+type sessions struct{ *Server }
+
+// OpenSession begins a client.
+func (srv sessions) OpenSession(s *engineio.Session) {
+	c := newClient(srv.Server, s)
 	s.SetUserData(c)
 	if s.Protocol() == 3 {
-		// Revision 3's clients are in "/" from the start.
-		c.connect(&sio.Packet{Type: sio.Connect, Namespace: "/"})
+		// Revision 3's clients are in "/" from the start; a turn later, as with
+		// Node, so that the open packet comes alone.
+		s.Loop().Post(func() {
+			if !s.Closed() {
+				c.connect(&sio.Packet{Type: sio.Connect, Namespace: "/"})
+			}
+		})
 		return
 	}
-	srv.desk(s.Loop()).waiting.add(srv.opts.ConnectTimeout, c.giveUp)
+	srv.desk(s.Loop()).connects.add(c, &c.waiting)
 }
 
-// Message is engineio.Handler's.
-func (srv *Server) Message(s *engineio.Session, data []byte, binary bool) {
+// Message takes a message of a client.
+func (srv sessions) Message(s *engineio.Session, data []byte, binary bool) {
 	s.UserData().(*client).receive(data, binary)
 }
 
-// CloseSession is engineio.Handler's.
-func (srv *Server) CloseSession(s *engineio.Session, reason engineio.Reason, _ string) {
+// CloseSession ends a client.
+func (srv sessions) CloseSession(s *engineio.Session, reason engineio.Reason, _ string) {
 	if c, ok := s.UserData().(*client); ok {
 		c.closed(string(reason))
 	}

@@ -32,9 +32,10 @@ type Socket struct {
 	data    any       // mu
 	own     *handlers // mu; replaced as a whole, nil: none
 	use     []func(*Event) error
-	queue   []task // mu; see work.go
+	queue   []task // mu, or under Inline the loop's, like working; see work.go
 	pending int    // mu; bytes in queue
-	working bool   // mu
+	working bool
+	failed  bool // of whoever runs handlers: one has panicked
 }
 
 // identify gives the socket its ids: those of one that returns, if it does.
@@ -61,7 +62,7 @@ func (s *Socket) identify() *restored {
 	offset, _ := claim.Offset.(string)
 	if pid != "" && offset != "" {
 		if r, ok := s.nsp.recovery.restore(pid, offset); ok {
-			s.id, s.pid, s.data = r.sid, r.pid, r.data
+			s.id, s.pid, s.data, s.recovered = r.sid, r.pid, r.data, true
 			return r
 		}
 	}
@@ -120,6 +121,7 @@ func (s *Socket) change(fn func(*handlers)) {
 		h = *s.own
 		h.on, h.any = slices.Clip(h.on), slices.Clip(h.any)
 		h.disconnect, h.disconnecting = slices.Clip(h.disconnect), slices.Clip(h.disconnecting)
+		h.failed = slices.Clip(h.failed)
 	}
 	fn(&h)
 	s.own = &h
@@ -169,9 +171,23 @@ func (s *Socket) OnDisconnecting(fn func(reason string)) {
 	})
 }
 
+// OnError is Namespace.OnError for this socket.
+func (s *Socket) OnError(fn func(err error)) {
+	s.change(func(h *handlers) {
+		h.failed = append(h.failed, func(_ *Socket, err error) { fn(err) })
+	})
+}
+
+// fail tells OnError. Call where handlers run.
+func (s *Socket) fail(err error) {
+	for _, fn := range slices.Concat(s.nsp.handlers.Load().failed, s.ownHandlers().failed) {
+		fn(s, err)
+	}
+}
+
 // Use adds a middleware for the socket's events: one that returns an error keeps
-// the event from its handlers. The error is acknowledged as {"error": text}, if
-// the client waits for an acknowledgement.
+// the event from its handlers. OnError hears of it, and it is acknowledged as
+// {"error": text}, if the client waits for an acknowledgement.
 func (s *Socket) Use(fn func(*Event) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,22 +230,21 @@ func (s *Socket) finish(reason string) {
 	if n.recovery != nil && s.pid != "" && !slices.Contains(unrecoverable, reason) {
 		n.recovery.store(s)
 	}
-	shared, own := n.handlers.Load(), s.ownHandlers()
 	s.lane.detach(s)
 	s.ended()
-	if before := slices.Concat(shared.disconnecting, own.disconnecting); len(before) > 0 {
-		s.enqueue(0, task{run: func() { s.tellEnd(before, reason) }})
-	}
+	// Which handlers there are is known when those before have run.
 	s.enqueue(0, task{run: func() {
+		s.tellEnd(n.handlers.Load().disconnecting, s.ownHandlers().disconnecting, reason)
 		s.membership.forget()
-		s.tellEnd(slices.Concat(shared.disconnect, s.ownHandlers().disconnect), reason)
+		s.tellEnd(n.handlers.Load().disconnect, s.ownHandlers().disconnect, reason)
 	}})
 	n.cleanUp()
 }
 
-func (s *Socket) tellEnd(handlers []func(*Socket, string), reason string) {
-	for _, fn := range handlers {
-		fn(s, reason)
+// tellEnd calls handlers of the end. One that panics keeps no other from it.
+func (s *Socket) tellEnd(shared, own []func(*Socket, string), reason string) {
+	for _, fn := range slices.Concat(shared, own) {
+		s.protect(func() { fn(s, reason) })
 	}
 }
 

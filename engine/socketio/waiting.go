@@ -6,67 +6,78 @@ import (
 	"github.com/fe4bcecb/wsd/engine"
 )
 
-// waiting holds the deadlines of one loop that seldom matter when they come:
-// for a first namespace, and for attachments. It is touched on the loop.
+// waiting holds the clients of one loop that have something to do in time. All
+// have the same time, so that the first is due first, and one timer is enough.
+// It is touched on the loop.
 type waiting struct {
-	loop  *engine.Loop
-	queue map[time.Duration][]deadline // each in the order of their time
-	timer *time.Timer                  // nil while there is none
-	due   time.Time                    // of the timer
+	loop     *engine.Loop
+	patience time.Duration
+	late     func(*client)
+
+	queue []deadline // in the order of their time
+	first uint64     // place of queue[0], less 1
+	armed bool
 }
 
-// deadline is a function to be called at a time.
+// deadline is a client's.
 type deadline struct {
-	at time.Time
-	fn func()
+	at     time.Time
+	client *client // nil when it is done
 }
 
-// add has fn called on the loop when d has passed. There are few different d.
-func (w *waiting) add(d time.Duration, fn func()) {
-	if w.queue == nil {
-		w.queue = map[time.Duration][]deadline{}
+// add gives a client its time, and sets place, which is not 0 until done or
+// late.
+func (w *waiting) add(c *client, place *uint64) {
+	if *place != 0 {
+		return
 	}
-	w.queue[d] = append(w.queue[d], deadline{time.Now().Add(d), fn})
-	w.arm(d)
+	w.queue = append(w.queue, deadline{time.Now().Add(w.patience), c})
+	*place = w.first + uint64(len(w.queue))
+	w.arm()
 }
 
-// arm has look called when d has passed, or earlier.
-func (w *waiting) arm(d time.Duration) {
-	due := time.Now().Add(d)
-	if w.timer != nil {
-		if !due.Before(w.due) {
-			return
-		}
-		w.timer.Stop()
+// done ends a client's time, if it has one, and keeps nothing of it.
+func (w *waiting) done(place *uint64) {
+	if *place == 0 {
+		return
 	}
-	w.due = due
-	w.timer = time.AfterFunc(d, func() { w.loop.Post(w.look) })
+	if i := *place - 1 - w.first; i < uint64(len(w.queue)) {
+		w.queue[i].client = nil
+		w.trim()
+	}
+	*place = 0
 }
 
-// look calls the functions whose time has come.
+// trim drops what is done from the head.
+func (w *waiting) trim() {
+	k := 0
+	for k < len(w.queue) && w.queue[k].client == nil {
+		k++
+	}
+	w.first += uint64(k)
+	if w.queue = w.queue[k:]; len(w.queue) == 0 {
+		w.queue = nil
+	}
+}
+
+// arm has look called when the first is due.
+func (w *waiting) arm() {
+	if w.armed || len(w.queue) == 0 {
+		return
+	}
+	w.armed = true
+	time.AfterFunc(time.Until(w.queue[0].at), func() { w.loop.Post(w.look) })
+}
+
+// look ends the time of those who are late.
 func (w *waiting) look() {
-	w.timer = nil
+	w.armed = false
 	now := time.Now()
-	next := time.Duration(-1)
-	for d, queue := range w.queue {
-		k := 0
-		for k < len(queue) && !queue[k].at.After(now) {
-			queue[k].fn()
-			queue[k] = deadline{}
-			k++
-		}
-		// What fn added is in the map only.
-		rest := w.queue[d][k:]
-		if len(rest) == 0 {
-			delete(w.queue, d)
-			continue
-		}
-		w.queue[d] = rest
-		if left := rest[0].at.Sub(now); next < 0 || left < next {
-			next = left
-		}
+	for len(w.queue) > 0 && !w.queue[0].at.After(now) {
+		c := w.queue[0].client
+		w.queue[0].client = nil
+		w.trim()
+		w.late(c)
 	}
-	if next >= 0 {
-		w.arm(max(next, time.Millisecond))
-	}
+	w.arm()
 }

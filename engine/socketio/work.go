@@ -15,7 +15,7 @@ type task struct {
 func (s *Socket) enqueue(size int, t task) {
 	srv := s.nsp.server
 	if srv.opts.Inline {
-		s.do(&t)
+		s.enqueueInline(t)
 		return
 	}
 	t.size = size + postCost
@@ -32,45 +32,88 @@ func (s *Socket) enqueue(size int, t task) {
 	s.working = true
 	s.mu.Unlock()
 	if begin {
+		srv.workers.enter()
 		go s.work()
 	}
 }
 
+// enqueueInline does a task now, or, if it comes from a handler, behind that.
+func (s *Socket) enqueueInline(t task) {
+	if s.working {
+		s.queue = append(s.queue, t)
+		return
+	}
+	s.working = true
+	s.do(&t)
+	for len(s.queue) > 0 {
+		t, s.queue = s.queue[0], s.queue[1:]
+		s.do(&t)
+	}
+	s.queue = nil
+	s.working = false
+}
+
 // work does tasks until there is none.
 func (s *Socket) work() {
-	done := 0
+	var batch []task
+	done, finished := 0, false
+	defer func() {
+		if finished {
+			s.nsp.server.workers.leave()
+			return
+		}
+		// A handler has ended the goroutine, by runtime.Goexit.
+		s.mu.Lock()
+		for _, t := range batch[:done] {
+			s.pending -= t.size
+		}
+		s.queue = append(batch[done:], s.queue...)
+		s.mu.Unlock()
+		go s.work()
+	}()
 	for {
 		s.mu.Lock()
-		s.pending -= done
-		batch := s.queue
+		for _, t := range batch {
+			s.pending -= t.size
+		}
+		batch = s.queue
 		s.queue = nil
 		s.working = len(batch) > 0
 		s.mu.Unlock()
 		if len(batch) == 0 {
+			finished = true
 			return
 		}
-		done = 0
-		for i := range batch {
-			s.do(&batch[i])
-			done += batch[i].size
-			batch[i] = task{}
+		for done = 0; done < len(batch); {
+			t := &batch[done]
+			done++
+			s.do(t)
+			t.event, t.run = nil, nil
 		}
 	}
 }
 
-// do does a task. If it panics, the socket ends, and nothing else.
+// do does a task. If it panics, the socket ends, and nothing else; events that
+// wait are not handled then.
 func (s *Socket) do(t *task) {
+	switch e := t.event; {
+	case e == nil:
+		s.protect(t.run)
+	case !s.failed:
+		s.protect(func() { s.dispatch(e) })
+	}
+}
+
+// protect calls a user's function, whose panic ends the socket.
+func (s *Socket) protect(fn func()) {
 	defer func() {
 		if v := recover(); v != nil {
+			s.failed = true
 			s.nsp.server.panicked("a handler", v)
 			s.Disconnect(false)
 		}
 	}()
-	if t.event != nil {
-		s.dispatch(t.event)
-		return
-	}
-	t.run()
+	fn()
 }
 
 // panicked counts and logs the panic of a user's function.

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/fe4bcecb/wsd/engine/engineio"
+	"github.com/fe4bcecb/wsd/engine/socketio"
+	"github.com/fe4bcecb/wsd/internal/auth"
+)
+
+// sioApp is what wsd serves to Socket.IO clients; see docs/socketio.md.
+type sioApp struct {
+	flags    *sioFlags
+	identity *identifier
+	rules    *rules
+	log      *slog.Logger
+	io       *socketio.Server
+}
+
+// newSIOApp makes the app. full reports whether one more client is too many.
+func newSIOApp(f *sioFlags, identity *identifier, origins []string, limit int, full func() bool, log *slog.Logger) (*sioApp, error) {
+	a := &sioApp{flags: f, identity: identity, log: log}
+	var err error
+	if a.rules, err = newRules(f); err != nil {
+		return nil, err
+	}
+	opts, err := f.options(origins)
+	if err != nil {
+		return nil, err
+	}
+	opts.Logger = log
+	opts.Engine.MaxSessions = limit
+	if f.AtCapacity == "close" {
+		opts.Engine.AtCapacity = engineio.CloseAfterOpen
+	} else {
+		// Not only sessions count.
+		opts.Engine.AllowRequest = func(*engineio.Request) error {
+			if full() {
+				return &engineio.RequestError{Status: http.StatusServiceUnavailable, Code: 4, Message: "Server at capacity"}
+			}
+			return nil
+		}
+	}
+	if opts.Engine.CheckOrigin, err = sioOriginCheck(origins); err != nil {
+		return nil, err
+	}
+	a.io = socketio.New(opts)
+	for name, relays := range a.rules.relays {
+		a.serve(a.io.Of(name), relays)
+	}
+	return a, nil
+}
+
+// serve gives a namespace its events.
+func (a *sioApp) serve(nsp *socketio.Namespace, relays map[string]*auth.Patterns) {
+	nsp.Use(a.admit)
+	nsp.OnConnection(a.connected)
+	nsp.OnDisconnect(func(s *socketio.Socket, _ string) {
+		if who := accountOf(s); who.timer != nil {
+			who.timer.Stop()
+		}
+	})
+	nsp.On(eventJoin, a.answering(a.join))
+	nsp.On(eventLeave, a.answering(a.leave))
+	for event, patterns := range relays {
+		nsp.On(event, a.answering(func(e *socketio.Event) error { return a.relay(e, event, *patterns) }))
+	}
+}
+
+// admit is the middleware that finds out who a client is.
+func (a *sioApp) admit(s *socketio.Socket) error {
+	request := s.Session().Request()
+	who, err := a.identity.identify(context.Background(), &credentials{
+		auth:    s.Auth(),
+		header:  request.Header,
+		cookies: func() []*http.Cookie { return (&http.Request{Header: request.Headers()}).Cookies() },
+		query:   func() url.Values { return request.Query() },
+	})
+	if err == nil {
+		if before, ok := s.Data().(*account); ok && before.User != who.User {
+			err = &refused{codeUnauthorized, "the session belongs to somebody else"}
+		}
+	}
+	if err != nil {
+		var why *refused
+		if errors.As(err, &why) {
+			return socketio.Refuse(why.message, map[string]string{"code": why.code})
+		}
+		return err
+	}
+	s.SetData(who)
+	return nil
+}
+
+// accountOf is the account that admit has found.
+func accountOf(s *socketio.Socket) *account {
+	if who, ok := s.Data().(*account); ok {
+		return who
+	}
+	return &account{}
+}
+
+// connected puts a socket into its rooms, and ends it when its token does.
+func (a *sioApp) connected(s *socketio.Socket) {
+	who := accountOf(s)
+	s.Join(who.rooms...)
+	if who.User != "" {
+		s.Join(userRooms + who.User)
+	}
+	if !who.expires.IsZero() {
+		who.timer = time.AfterFunc(time.Until(who.expires), func() {
+			_ = s.Emit(eventExpired) // who is gone already needs none
+			s.Disconnect(true)
+		})
+	}
+}
+
+// answering acknowledges an event with {ok: true} or the handler's *refused,
+// if the client waits for that.
+func (a *sioApp) answering(fn func(*socketio.Event) error) func(*socketio.Event) {
+	type problem struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}
+	type answer struct {
+		OK    bool     `json:"ok,omitempty"`
+		Error *problem `json:"error,omitempty"`
+	}
+	return func(e *socketio.Event) {
+		reply := answer{OK: true}
+		if err := fn(e); err != nil {
+			var why *refused
+			if !errors.As(err, &why) {
+				a.log.Warn("an event could not be relayed", "namespace", e.Socket().Namespace().Name(), "err", err)
+				why = &refused{codeUnavailable, "try again"}
+			}
+			reply = answer{Error: &problem{why.code, why.message}}
+		}
+		if e.NeedsAck() {
+			_ = e.Ack(reply) // the client may be gone
+		}
+	}
+}
+
+// room is the event's first argument: a room's name.
+func room(e *socketio.Event) (string, error) {
+	name, ok := e.Value(0).Str()
+	if !ok {
+		return "", &refused{codeBadRequest, "want a room's name as the first argument"}
+	}
+	if err := auth.CheckRoom(name); err != nil {
+		return "", &refused{codeBadRequest, err.Error()}
+	}
+	return name, nil
+}
+
+// join handles join(room).
+func (a *sioApp) join(e *socketio.Event) error {
+	name, err := room(e)
+	if err != nil {
+		return err
+	}
+	s, who := e.Socket(), accountOf(e.Socket())
+	switch {
+	case !allows(name, who.User, a.rules.join, who.allow.Join):
+		return &refused{codeForbidden, "you may not join this room"}
+	case s.InRoom(name):
+		return nil
+	case len(s.Rooms()) >= a.flags.SIOMaxRooms+a.given(who):
+		return &refused{codeLimit, fmt.Sprintf("at most %d rooms", a.flags.SIOMaxRooms)}
+	}
+	s.Join(name)
+	return nil
+}
+
+// given is how many rooms a socket is in by itself: its own, its user's, and
+// its token's.
+func (a *sioApp) given(who *account) int {
+	n := 1 + len(who.rooms)
+	if who.User != "" {
+		n++
+	}
+	return n
+}
+
+// leave handles leave(room).
+func (a *sioApp) leave(e *socketio.Event) error {
+	name, err := room(e)
+	if err != nil {
+		return err
+	}
+	who := accountOf(e.Socket())
+	if !allows(name, who.User, a.rules.join, who.allow.Join) {
+		return &refused{codeForbidden, "you may not leave this room"}
+	}
+	e.Socket().Leave(name)
+	return nil
+}
+
+// relay sends an event on to the other members of the room in its first
+// argument.
+func (a *sioApp) relay(e *socketio.Event, event string, members auth.Patterns) error {
+	name, err := room(e)
+	if err != nil {
+		return err
+	}
+	s, who := e.Socket(), accountOf(e.Socket())
+	if !allows(name, who.User, who.allow.Publish) && !(s.InRoom(name) && allows(name, who.User, members)) {
+		return &refused{codeForbidden, "you may not send this event to this room"}
+	}
+	args := e.Args()
+	if a.flags.SIORelayUser {
+		var user any
+		if who.User != "" {
+			user = who.User
+		}
+		args = append(args, user)
+	}
+	return s.To(name).Emit(event, args...)
+}

@@ -1,0 +1,10 @@
+package auth_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/fe4bcecb/wsd/internal/testkit"
+)
+
+func TestMain(m *testing.M) { os.Exit(testkit.CheckLeaks(m)) }

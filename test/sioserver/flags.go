@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/fe4bcecb/wsd/engine/engineio"
+	"github.com/fe4bcecb/wsd/engine/socketio"
+)
+
+// config is what the flags say.
+type config struct {
+	listen, path string
+	engine       engineio.Options
+	connect      time.Duration
+	parser       socketio.Parser
+	recovery     time.Duration // 0: off
+	request      time.Duration
+}
+
+// parse reads the command line.
+func parse(args []string, stderr io.Writer) (*config, error) {
+	var cfg config
+	flags := flag.NewFlagSet("sioserver", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:3000", "address to listen on")
+	flags.StringVar(&cfg.path, "path", "/socket.io/", "path of the Socket.IO server")
+	flags.DurationVar(&cfg.engine.PingInterval, "ping-interval", engineio.DefaultPingInterval, "time between heartbeats")
+	flags.DurationVar(&cfg.engine.PingTimeout, "ping-timeout", engineio.DefaultPingTimeout, "time to answer one")
+	flags.IntVar(&cfg.engine.MaxPayload, "max-payload", engineio.DefaultMaxPayload, "largest message, in bytes")
+	flags.BoolVar(&cfg.engine.AllowEIO3, "allow-eio3", false, "serve clients of Socket.IO 2")
+	flags.DurationVar(&cfg.connect, "connect-timeout", socketio.DefaultConnectTimeout, "time to join a namespace")
+	flags.DurationVar(&cfg.recovery, "recovery", 0, "how long sessions can be recovered; 0: off")
+	flags.DurationVar(&cfg.request, "request-timeout", socketio.DefaultRequestTimeout, "time for answers of other nodes")
+	origins := flags.String("cors-origin", "", "origins that may read the answers, separated by commas, or *")
+	parser := flags.String("parser", "json", "json or msgpack")
+	adapter := flags.String("adapter", "memory", "memory; classic, sharded and streams need Redis")
+	redis := flags.String("redis-url", "", "URL of a Redis server")
+	mode := flags.String("subscription-mode", "", "of the sharded adapter")
+	specific := flags.Bool("specific-responses", false, "of the classic adapter")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	switch *parser {
+	case "json":
+	case "msgpack":
+		cfg.parser = socketio.Msgpack
+	default:
+		return nil, fmt.Errorf("--parser %s: want json or msgpack", *parser)
+	}
+	switch {
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case *adapter != "memory":
+		return nil, fmt.Errorf("--adapter %s: this build has no Redis; the only adapter is memory", *adapter)
+	case *redis != "":
+		return nil, errors.New("--redis-url: this build has no Redis; leave it out and use --adapter memory")
+	case *mode != "" || *specific:
+		return nil, errors.New("--subscription-mode and --specific-responses: this build has no Redis")
+	}
+	if *origins != "" {
+		cfg.engine.CORS = &engineio.CORS{Origins: strings.Split(*origins, ",")}
+	}
+	return &cfg, nil
+}
+
+func (c *config) options() socketio.Options {
+	opts := socketio.Options{
+		Engine:         c.engine,
+		ConnectTimeout: c.connect,
+		Parser:         c.parser,
+		RequestTimeout: c.request,
+	}
+	if c.recovery > 0 {
+		opts.Recovery = &socketio.RecoveryOptions{MaxDisconnection: c.recovery}
+	}
+	return opts
+}

@@ -1,0 +1,35 @@
+// The suites of run.mjs. Each gets the settings, report(line), and order(name),
+// which asks the test to do something and waits until it is done.
+import * as engineChecks from './checks/engine.mjs';
+import * as heartbeatChecks from './checks/heartbeat.mjs';
+import * as limitChecks from './checks/limits.mjs';
+import * as movedChecks from './checks/moved.mjs';
+import * as pathChecks from './checks/path.mjs';
+import * as reconnectionChecks from './checks/reconnection.mjs';
+import * as recoveryChecks from './checks/recovery.mjs';
+import * as stormChecks from './checks/storm.mjs';
+import { common as commonChecks } from './checks/index.mjs';
+import { library } from './libraries.mjs';
+import { runChecks } from './suite.mjs';
+
+/** Runs checks with the client and every transport that the settings name. */
+const suite = (checks) => async (settings, report, order) => {
+  const { client = '4', transports, only, ...environment } = settings;
+  const some = Object.fromEntries(Object.entries(checks).filter(([name]) => !only || only.includes(name)));
+  for (const transport of transports) {
+    await runChecks(transport, some, { ...environment, ...library(client), transport, order }, report);
+  }
+};
+
+const { expired: expiredCheck, ...recoveryOnly } = recoveryChecks;
+
+export const common = suite(commonChecks);
+export const engine = suite(engineChecks);
+export const heartbeat = suite(heartbeatChecks);
+export const limits = suite(limitChecks);
+export const moved = suite(movedChecks);
+export const path = suite(pathChecks);
+export const reconnection = suite(reconnectionChecks);
+export const recovery = suite(recoveryOnly);
+export const expired = suite({ expired: expiredCheck });
+export const storm = suite(stormChecks);
