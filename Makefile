@@ -94,6 +94,10 @@ bench: ## micro-benchmarks of the hot paths, with allocations
 bench-peers: build $(BENCH_NPM) ## wsd and other servers, interleaved and pinned; COMPARE='-case echo20 -reps 5'
 	go run ./bench/compare $(COMPARE)
 
+.PHONY: bench-sio
+bench-sio: $(BENCH_NPM) ## Socket.IO: wsd beside Node's and a Go server; COMPARE='-case sioecho -reps 5'
+	go run ./bench/compare -case 'sio*' -peers wsd-sio-inline,wsd-sio,node-sio,zishang -ref node-sio $(COMPARE)
+
 .PHONY: pgo
 pgo: build ## record cmd/wsd/default.pgo from the benchmark's load
 	./internal/tools/pgo.sh
@@ -102,6 +106,8 @@ pgo: build ## record cmd/wsd/default.pgo from the benchmark's load
 
 # What tests call, and the Debian package that brings it.
 PROGRAMS := chromium:chromium node:nodejs npm:npm gcc:build-essential
+# What is no program: a command that succeeds where it is there.
+LIBRARIES := 'echo "\#include <zlib.h>" | gcc -E - :zlib1g-dev' '/usr/bin/python3 -c "import socketio, aiohttp":python3-socketio python3-aiohttp'
 
 .PHONY: deps
 deps: programs $(TEST_NPM) ## install what the tests need and the machine lacks
@@ -110,6 +116,7 @@ deps: programs $(TEST_NPM) ## install what the tests need and the machine lacks
 programs:
 	@need=(); \
 	for p in $(PROGRAMS); do command -v "$${p%%:*}" > /dev/null || need+=("$${p##*:}"); done; \
+	for l in $(LIBRARIES); do bash -c "$${l%:*}" > /dev/null 2>&1 || need+=($${l##*:}); done; \
 	[ "$${#need[@]}" = 0 ] && exit 0; \
 	if ! command -v apt-get > /dev/null; then echo "make: please install: $${need[*]}" >&2; exit 1; fi; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

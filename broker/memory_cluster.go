@@ -9,39 +9,43 @@ import (
 	"github.com/fe4bcecb/wsd/codec/cluster"
 )
 
-// maxClusterQueue is how many messages may wait for one node's deliver.
-const maxClusterQueue = 64 << 10
+// What may wait for one node's deliver: more is lost, and counted.
+const (
+	maxClusterQueue = 64 << 10 // messages
+	maxClusterBytes = 64 << 20 // of Message.Size; a single one may be larger
+)
 
-// MemoryCluster joins the Socket.IO servers of one process. Each namespace of
-// each server has a queue and, while it is not empty, a goroutine that empties
-// it.
+// MemoryCluster is a [Cluster] that joins the Socket.IO servers of one process.
+// Messages are not encoded: receivers get the sender's. Each node has a queue
+// and, while that is not empty, a goroutine that empties it.
 type MemoryCluster struct {
-	mu    sync.Mutex
-	nodes map[string]map[string]*clusterMember // by namespace, by UID
+	mu    sync.RWMutex
+	nodes map[string]map[string]*memoryMember // by namespace, by UID
 }
 
-// NewMemoryCluster makes a cluster without nodes.
+// NewMemoryCluster makes a cluster without nodes. It needs no closing: it ends
+// when its nodes have left.
 func NewMemoryCluster() *MemoryCluster {
-	return &MemoryCluster{nodes: map[string]map[string]*clusterMember{}}
+	return &MemoryCluster{nodes: map[string]map[string]*memoryMember{}}
 }
 
-// Join attaches a node.
+// Join implements [Cluster]. There is no error.
 func (c *MemoryCluster) Join(namespace string, deliver func(*cluster.Message)) (ClusterNode, error) {
 	var b [8]byte
 	// crypto/rand.Read never fails.
 	_, _ = rand.Read(b[:])
-	n := &clusterMember{cluster: c, namespace: namespace, uid: hex.EncodeToString(b[:]), deliver: deliver}
+	n := &memoryMember{cluster: c, namespace: namespace, uid: hex.EncodeToString(b[:]), deliver: deliver}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.nodes[namespace] == nil {
-		c.nodes[namespace] = map[string]*clusterMember{}
+		c.nodes[namespace] = map[string]*memoryMember{}
 	}
 	c.nodes[namespace][n.uid] = n
 	return n, nil
 }
 
-// clusterMember is one membership.
-type clusterMember struct {
+// memoryMember is one membership. Lock order: the cluster's mu, then its own.
+type memoryMember struct {
 	cluster   *MemoryCluster
 	namespace string
 	uid       string
@@ -51,104 +55,111 @@ type clusterMember struct {
 	left    bool
 	running bool
 	queue   []*cluster.Message
+	bytes   int // of the queue
 	lost    uint64
 }
 
-func (n *clusterMember) UID() string { return n.uid }
+// UID implements [ClusterNode].
+func (n *memoryMember) UID() string { return n.uid }
 
-// others are the other nodes of the namespace; ok is false after Leave.
-func (n *clusterMember) others() (nodes []*clusterMember, ok bool) {
-	c := n.cluster
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := c.nodes[n.namespace]
-	for uid, other := range all {
-		if uid != n.uid {
-			nodes = append(nodes, other)
-		}
+// Publish implements [ClusterNode].
+func (n *memoryMember) Publish(m *cluster.Message) error {
+	if m.Kind.Response() || m.Check() != nil {
+		return cluster.ErrMessage
 	}
-	return nodes, all[n.uid] == n
-}
-
-func (n *clusterMember) Publish(m *cluster.Message) error {
-	nodes, ok := n.others()
-	if !ok {
+	n.cluster.mu.RLock()
+	defer n.cluster.mu.RUnlock()
+	nodes := n.cluster.nodes[n.namespace]
+	if nodes[n.uid] != n {
 		return ErrClosed
 	}
+	size := m.Size()
 	var failed error
 	for _, other := range nodes {
-		if err := other.push(m); err != nil {
+		if other == n {
+			continue
+		}
+		if err := other.push(m, size); err != nil {
 			failed = err
 		}
 	}
 	return failed
 }
 
-func (n *clusterMember) Respond(uid string, m *cluster.Message) error {
-	c := n.cluster
-	c.mu.Lock()
-	other, member := c.nodes[n.namespace][uid], c.nodes[n.namespace][n.uid] == n
-	c.mu.Unlock()
-	switch {
-	case !member:
-		return ErrClosed
-	case other == nil:
-		return nil // who asked has left
+// Respond implements [ClusterNode].
+func (n *memoryMember) Respond(uid string, m *cluster.Message) error {
+	if !m.Kind.Response() || m.Check() != nil {
+		return cluster.ErrMessage
 	}
-	return other.push(m)
+	n.cluster.mu.RLock()
+	defer n.cluster.mu.RUnlock()
+	nodes := n.cluster.nodes[n.namespace]
+	if nodes[n.uid] != n {
+		return ErrClosed
+	}
+	if other := nodes[uid]; other != nil && other != n {
+		return other.push(m, m.Size())
+	}
+	return nil
 }
 
-func (n *clusterMember) Nodes(context.Context) (int, error) {
-	nodes, ok := n.others()
-	if !ok {
+// Nodes implements [ClusterNode].
+func (n *memoryMember) Nodes(context.Context) (int, error) {
+	n.cluster.mu.RLock()
+	defer n.cluster.mu.RUnlock()
+	nodes := n.cluster.nodes[n.namespace]
+	if nodes[n.uid] != n {
 		return 0, ErrClosed
 	}
-	return len(nodes), nil
+	return len(nodes) - 1, nil
 }
 
-// RoomJoined does nothing: every node hears everything.
-func (n *clusterMember) RoomJoined(string) {}
+// RoomJoined implements [ClusterNode]. Every node hears everything.
+func (n *memoryMember) RoomJoined(string) {}
 
-// RoomLeft does nothing.
-func (n *clusterMember) RoomLeft(string) {}
+// RoomLeft implements [ClusterNode].
+func (n *memoryMember) RoomLeft(string) {}
 
-func (n *clusterMember) Health() Health {
+// Health implements [ClusterNode].
+func (n *memoryMember) Health() Health {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h := Health{Up: !n.left, Lost: n.lost}
 	if n.left {
-		h.Reason = ErrClosed.Error()
+		h.Reason = "the node has left"
 	}
 	return h
 }
 
-func (n *clusterMember) Leave() {
+// Leave implements [ClusterNode].
+func (n *memoryMember) Leave() {
 	c := n.cluster
 	c.mu.Lock()
-	if c.nodes[n.namespace][n.uid] == n {
-		delete(c.nodes[n.namespace], n.uid)
-		if len(c.nodes[n.namespace]) == 0 {
+	if nodes := c.nodes[n.namespace]; nodes[n.uid] == n {
+		delete(nodes, n.uid)
+		if len(nodes) == 0 {
 			delete(c.nodes, n.namespace)
 		}
 	}
 	c.mu.Unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.left, n.queue = true, nil
+	n.left, n.queue, n.bytes = true, nil, 0
 }
 
 // push queues a message for the node.
-func (n *clusterMember) push(m *cluster.Message) error {
+func (n *memoryMember) push(m *cluster.Message, size int) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
 	case n.left:
 		return nil
-	case len(n.queue) >= maxClusterQueue:
+	case len(n.queue) >= maxClusterQueue, len(n.queue) > 0 && n.bytes+size > maxClusterBytes:
 		n.lost++
 		return ErrOverflow
 	}
 	n.queue = append(n.queue, m)
+	n.bytes += size
 	if !n.running {
 		n.running = true
 		go n.run()
@@ -157,24 +168,28 @@ func (n *clusterMember) push(m *cluster.Message) error {
 }
 
 // run delivers until the queue is empty.
-func (n *clusterMember) run() {
+func (n *memoryMember) run() {
 	for {
-		n.mu.Lock()
-		if len(n.queue) == 0 {
-			n.running = false
-			n.mu.Unlock()
+		m := n.next()
+		if m == nil {
 			return
 		}
-		batch := n.queue
-		n.queue = nil
-		n.mu.Unlock()
-		for _, m := range batch {
-			n.mu.Lock()
-			left := n.left
-			n.mu.Unlock()
-			if !left {
-				n.deliver(m)
-			}
-		}
+		n.deliver(m)
 	}
+}
+
+// next takes a message off the queue; nil ends the goroutine.
+func (n *memoryMember) next() *cluster.Message {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.queue) == 0 {
+		n.running = false
+		n.queue = nil // its array is mostly what was taken off
+		return nil
+	}
+	m := n.queue[0]
+	n.queue[0] = nil
+	n.queue = n.queue[1:]
+	n.bytes -= m.Size()
+	return m
 }

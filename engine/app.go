@@ -71,6 +71,7 @@ type App struct {
 	routes         routes
 	mux            *http.ServeMux
 	mistake        error // the first of registration
+	onShutdown     []func(context.Context)
 
 	starting sync.Once
 	startErr error
@@ -150,6 +151,13 @@ func (a *App) Handle(pattern string, h http.Handler) *App {
 		}
 	}()
 	a.mux.Handle(pattern, h)
+	return a
+}
+
+// OnShutdown has fn called when Shutdown begins, before it closes connections:
+// a protocol server ends its sessions there. ctx is Shutdown's.
+func (a *App) OnShutdown(fn func(ctx context.Context)) *App {
+	a.onShutdown = append(a.onShutdown, fn)
 	return a
 }
 

@@ -34,6 +34,9 @@ func (a *App) shutdown(ctx context.Context) error {
 		// The TCP ones are closed already.
 		_ = l.Close()
 	}
+	for _, fn := range a.onShutdown {
+		fn(ctx)
+	}
 	for _, l := range a.loops {
 		l.post(func() { l.closeAll() })
 	}

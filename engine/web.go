@@ -161,6 +161,10 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "HTTP/1.1 only", http.StatusHTTPVersionNotSupported)
 		return
 	}
+	if err := a.start(); err != nil { // under a server that is not the App's own
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		return
+	}
 	e := a.routes.match(r.URL.EscapedPath())
 	if e != nil && !e.route.Manual && isUpgrade(r) {
 		if err := a.Upgrade(w, r); err != nil {

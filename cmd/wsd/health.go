@@ -21,7 +21,7 @@ func (s *server) health() health {
 	switch {
 	case h.Draining:
 		h.Status = "draining"
-	case h.Connections >= s.limit:
+	case h.Connections >= h.Limit:
 		h.Status = "full"
 	default:
 		h.Accepting = true

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/internal/auth"
 )
 
 // maxLoops bounds --loops: more than any machine has use for.
@@ -111,10 +112,7 @@ func (s *server) prepareSIO() (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	end = func() {}
-	if verifier != nil {
-		end = verifier.Close
-	}
+	end = s.prefetch(verifier)
 	s.identity = newIdentifier(s.authFlags, s.Anonymous, verifier)
 	if s.sioFlags.ClientDir != "" {
 		if s.sioFlags.ClientDir, err = clientDir(s.sioFlags.ClientDir); err != nil {
@@ -127,6 +125,27 @@ func (s *server) prepareSIO() (end func(), err error) {
 		return nil, err
 	}
 	return end, nil
+}
+
+// prefetch fetches the keys of tokens in the background, so that a mistake shows
+// in the log before the first client comes. end closes the verifier.
+func (s *server) prefetch(verifier *auth.Verifier) (end func()) {
+	if verifier == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := verifier.Prefetch(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("the keys of tokens can't be fetched; will try again when they are needed", "err", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		verifier.Close()
+	}
 }
 
 // connections is how many clients are connected: by WebSocket, and where there

@@ -387,6 +387,9 @@ func (r *running) fetch(method, path string, header http.Header) (*http.Response
 		r.t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return resp, "" // the connection itself
+	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		r.t.Fatal(err)
@@ -662,6 +665,43 @@ func TestTokensAreNotLogged(t *testing.T) {
 	for _, secret := range []string{testSecret, bad[10:50]} {
 		if strings.Contains(c.stderr.String(), secret) {
 			t.Errorf("%.20s in the log:\n%s", secret, &c.stderr)
+		}
+	}
+}
+
+// No switch that lowers the guard is silent (centrifugo GHSA-q926-c743-49qj).
+func TestInsecureSwitchesAreLoud(t *testing.T) {
+	c := spawn(t, "serve", "--listen", "127.0.0.1:0", "--insecure-user-from", "auth.userId", "--anonymous", "--drain-lb-wait", "0s")
+	c.cmd.Process.Signal(os.Interrupt)
+	c.exit()
+	for _, want := range []string{"--insecure-user-from", "--anonymous"} {
+		if !strings.Contains(c.stderr.String(), `"level":"WARN","msg":"`+want) {
+			t.Errorf("no warning of %s:\n%s", want, &c.stderr)
+		}
+	}
+}
+
+func TestKeySetThatIsDownAtStart(t *testing.T) {
+	down := "http://127.0.0.1:" + strconv.Itoa(testkit.FreePort(t)) + "/keys"
+	c := spawn(t, "serve", "--listen", "127.0.0.1:0", "--jwks-url", "issuer="+down, "--drain-lb-wait", "0s")
+	testkit.Eventually(t, func() bool { return strings.Contains(c.stderr.String(), "keys of tokens") }, patience)
+	_, answer := (&running{t: t, addr: c.addr}).open(sioSocket, nil).enter("/", withToken(token(t, func(g *auth.Grant) { g.Issuer = "issuer" })))
+	if !strings.Contains(answer, `"code":"unavailable"`) || strings.Contains(answer, down) {
+		t.Errorf("%s", answer)
+	}
+}
+
+func TestJWKSSource(t *testing.T) {
+	for given, want := range map[string]auth.Source{
+		"https://a.example/keys":                      {JWKS: "https://a.example/keys"},
+		"me=https://a.example/keys":                   {Issuer: "me", JWKS: "https://a.example/keys"},
+		"https://a.example/=https://a.example/keys":   {Issuer: "https://a.example/", JWKS: "https://a.example/keys"},
+		"https://a.example/keys?x=y":                  {JWKS: "https://a.example/keys?x=y"},
+		"me=http://127.0.0.1/keys":                    {Issuer: "me", JWKS: "http://127.0.0.1/keys"},
+		"https://a.example/x=https://a.example/k?a=b": {Issuer: "https://a.example/x", JWKS: "https://a.example/k?a=b"},
+	} {
+		if got := jwksSource(given); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v", given, got)
 		}
 	}
 }

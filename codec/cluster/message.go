@@ -1,6 +1,12 @@
 // Package cluster is what the nodes of a Socket.IO cluster tell each other,
 // whatever carries it: the vocabulary of Node's adapters, without the bytes of
 // any of them. It does no I/O.
+//
+// The kinds are those of socket.io-adapter's ClusterAdapter, which the sharded
+// and the streams adapter send as they are. What the classic adapter asks beyond
+// them can be said in them: the ids of the sockets in some rooms (SOCKETS) and
+// all rooms (ALL_ROOMS) are in the answers to [FetchSockets], and a join, leave
+// or disconnect of one socket has its id as the only room of Options.
 package cluster
 
 import "github.com/fe4bcecb/wsd/codec/sio"
@@ -32,8 +38,14 @@ const (
 	ServerSideEmitResponse
 	// BroadcastClientCount tells how many clients got a Broadcast: Count.
 	BroadcastClientCount
-	// BroadcastAck is one client's acknowledgement: Args.
+	// BroadcastAck is one client's acknowledgement: Args, one at most.
 	BroadcastAck
+	// InitialHeartbeat tells that a node has come and wants to hear of the
+	// others, Heartbeat that it is there, and AdapterClose that it goes. They are
+	// for implementations that count nodes so: no namespace sends or gets them.
+	InitialHeartbeat
+	Heartbeat
+	AdapterClose
 )
 
 var kinds = [...]string{
@@ -47,8 +59,12 @@ var kinds = [...]string{
 	ServerSideEmitResponse: "server-side emit response",
 	BroadcastClientCount:   "broadcast client count",
 	BroadcastAck:           "broadcast ack",
+	InitialHeartbeat:       "initial heartbeat",
+	Heartbeat:              "heartbeat",
+	AdapterClose:           "adapter close",
 }
 
+// String is the kind in words, for logs.
 func (k Kind) String() string {
 	if int(k) < len(kinds) && kinds[k] != "" {
 		return kinds[k]

@@ -131,15 +131,15 @@ func TestTokenInt(t *testing.T) {
 	}
 }
 
-// TestMemory holds what the densest inputs make of a megabyte.
+// TestMemory holds what the densest inputs make of 128 KiB.
 func TestMemory(t *testing.T) {
-	const size = 1 << 20
-	array := append(unhexed("dd000ffff0"), make([]byte, size-16)...)
+	const size = 1 << 17
+	array := append(unhexed("dd0001fff0"), make([]byte, size-16)...)
 	inputs := map[string][]byte{
 		"an array of zeros":              array,
 		"arrays that promise":            append(bytes.Repeat(unhexed("dd00001000"), 500), make([]byte, size)...),
-		"a string of control characters": append(unhexed("db000ffff0"), make([]byte, 0xffff0)...),
-		"a map of equal keys":            append(append(unhexed("df00080000"), make([]byte, size)...), 0),
+		"a string of control characters": append(unhexed("db0001fff0"), make([]byte, 0x1fff0)...),
+		"a map of equal keys":            append(append(unhexed("df00010000"), make([]byte, size)...), 0),
 	}
 	for name, in := range inputs {
 		// What append throws away while it grows counts several times.

@@ -293,7 +293,7 @@ func TestMsgpackEncodeVectors(t *testing.T) {
 func TestMsgpackEncodersAgree(t *testing.T) {
 	in := values(t, `62-[{"x":{"_placeholder":true,"num":1}},{"_placeholder":true,"num":0},1.5]`, []byte("zero"), []byte("one"))
 	args := []any{
-		"e", nil, true, 1, int32(-40), int64(1) << 53, uint32(70000), uint64(math.MaxUint64), 0.1, float32(0.1), math.NaN(), 1e21, -0.0,
+		"e", nil, true, 1, int32(-40), int64(1) << 53, uint32(70000), uint64(math.MaxUint64), 0.1, float32(0.1), math.NaN(), 1e21, math.Copysign(0, -1),
 		"text \u2028 \xff", []byte{1}, sio.Binary{}, json.RawMessage(`{"b": 1, "a": [2]}`), in[0], in[1], &in[0], (*sio.Value)(nil), sio.Value{},
 		[]any{[]byte{2}, in[0], []any(nil)}, map[string]any{"z": 1, "a": []byte{3}, "n": map[string]any(nil)},
 		record{1, sio.Binary{4}}, []record{{}}, map[int]string{5: "x"}, []int{1, 2}, tree{Blob: sio.Binary{6}},

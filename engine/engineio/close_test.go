@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/engine/engineio"
@@ -288,7 +287,8 @@ func TestAllowRequestMayBlock(t *testing.T) {
 	testkit.Eventually(t, func() bool { return srv.Sessions() == 1 }, patience)
 }
 
-func TestHTTPBeforeTheLoops(t *testing.T) {
+// An App under a foreign http.Server begins with the first request.
+func TestHTTPStartsTheLoops(t *testing.T) {
 	srv, err := engineio.New(engineio.Options{Logger: quiet()}, new(app))
 	if err != nil {
 		t.Fatal(err)
@@ -300,13 +300,16 @@ func TestHTTPBeforeTheLoops(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.ServeHTTP(w, req)
-	if w.status != 503 {
-		t.Errorf("%d %q", w.status, w.body.String())
+	if body := w.body.String(); !strings.HasPrefix(body, `0{"sid":`) {
+		t.Errorf("%d %q", w.status, body)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := srv.Close(ctx); err != nil {
+	if err := e.Shutdown(ctx); err != nil {
 		t.Error(err)
+	}
+	if n := srv.Sessions(); n != 0 {
+		t.Errorf("%d sessions after Shutdown", n)
 	}
 }
 

@@ -116,9 +116,6 @@ func (s *Session) openPolling(g *parked) {
 	}
 	s.hold(g)
 	s.open()
-	if s.poll != nil {
-		s.flushPoll()
-	}
 }
 
 // serveGet answers a poll when there is something to send.

@@ -294,7 +294,9 @@ func TestSendCopies(t *testing.T) {
 func TestPanicWhileOpening(t *testing.T) {
 	srv := serve(t, engineio.Options{}, &app{open: func(*engineio.Session) { panic("as told") }})
 	p := &poller{t: t, srv: srv, query: v4, http: client(t)}
-	p.get().want(t, 200, "1")
+	if a := p.get(); a.status != 200 || !strings.HasPrefix(a.body, "0{") {
+		t.Errorf("got %d %q", a.status, a.body)
+	}
 	srv.dial(w4) // gets its open packet, or not
 	testkit.Eventually(t, func() bool { return srv.Stats().Panics == 2 && srv.Sessions() == 0 }, patience)
 }

@@ -80,13 +80,13 @@ func (srv *Server) Mount(app *engine.App, prefix string) error {
 		return ErrMounted
 	}
 	srv.app = app
-	prefix = strings.TrimSuffix(prefix, "/")
+	app.OnShutdown(func(ctx context.Context) {
+		// What is left when ctx ends is closed by the App.
+		_ = srv.Close(ctx)
+	})
+	prefix, slash := strings.CutSuffix(prefix, "/")
 	app.Handle(prefix+"/", http.HandlerFunc(srv.serveHTTP))
-	if prefix != "" {
-		// Not captured, and not redirected either.
-		app.Handle(prefix, http.NotFoundHandler())
-	}
-	app.WS(prefix+"/*", engine.Behavior{
+	behavior := engine.Behavior{
 		Compression:     srv.opts.Compression,
 		MaxPayload:      srv.opts.MaxPayload,
 		MaxBackpressure: srv.opts.MaxBackpressure,
@@ -98,7 +98,17 @@ func (srv *Server) Mount(app *engine.App, prefix string) error {
 		Open:            srv.openConn,
 		Message:         srv.message,
 		Close:           srv.closeConn,
-	})
+	}
+	app.WS(prefix+"/*", behavior)
+	switch {
+	case prefix == "":
+	case slash:
+		// Not captured, and not redirected either.
+		app.Handle(prefix, http.NotFoundHandler())
+	default:
+		app.Handle(prefix, http.HandlerFunc(srv.serveHTTP))
+		app.WS(prefix, behavior)
+	}
 	return nil
 }
 

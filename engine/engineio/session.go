@@ -79,6 +79,9 @@ func (s *Session) open() {
 	var buf [256]byte
 	s.SendText(eio.AppendHandshake(buf[:0], &h))
 	s.heard()
+	if s.poll != nil {
+		s.flushPoll() // the handshake's answer is the open packet alone
+	}
 	s.guard(func() { srv.handler.OpenSession(s) })
 }
 

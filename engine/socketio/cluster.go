@@ -22,11 +22,13 @@ func (n *Namespace) joinCluster() error {
 	}
 	n.requests.init()
 	n.opened = map[string]int{}
+	n.joined = make(chan struct{})
 	node, err := c.Join(n.name, n.receive)
 	if err != nil {
 		return err
 	}
 	n.node = node
+	close(n.joined)
 	return nil
 }
 
@@ -76,6 +78,7 @@ func (n *Namespace) told(o *cluster.Options) Broadcast {
 // receive does what another node asks for. It does not block: it runs where the
 // broker delivers.
 func (n *Namespace) receive(m *cluster.Message) {
+	<-n.joined // the first message may come before Join has returned
 	b := n.told(&m.Options)
 	var err error
 	switch m.Kind {
@@ -274,6 +277,7 @@ func (n *Namespace) roomClosed(name string) {
 
 // clusterState is a namespace's part in a cluster.
 type clusterState struct {
+	joined   chan struct{} // closed when node is set
 	requests requests
 	openedMu sync.Mutex
 	opened   map[string]int // openedMu: loops with members, by room

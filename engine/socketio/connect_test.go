@@ -28,8 +28,7 @@ func TestConnect(t *testing.T) {
 			c := srv.dial(t)
 			c.send(x.packet)
 			got := c.next()
-			sid, ok := strings.CutPrefix(got, x.prefix)
-			if sid, ok = strings.CutSuffix(sid, `"}`); !ok || len(sid) != 20 || strings.Contains(sid, `"`) {
+			if sid := strings.TrimSuffix(strings.TrimPrefix(got, x.prefix), `"}`); x.prefix+sid+`"}` != got || len(sid) != 20 {
 				t.Errorf("the answer is %q", got)
 			}
 			if got := wait(t, auth); got != x.auth {

@@ -12,6 +12,9 @@ import (
 // keepScratch bounds the buffer that a lane keeps for packets, in bytes.
 const keepScratch = 64 << 10
 
+// firstRoom is the size of a buffer for one packet at first, in bytes.
+const firstRoom = 128
+
 // Emitter sends events to one socket, with conditions. Its methods return a
 // changed copy.
 type Emitter struct {
@@ -38,6 +41,28 @@ func (e Emitter) Compress(on bool) Emitter { e.uncompressed = !on; return e }
 
 // Timeout says how long acknowledgements are awaited; 0: for ever.
 func (e Emitter) Timeout(d time.Duration) Emitter { e.timeout = d; return e }
+
+// others is Socket.others with the same conditions.
+func (e Emitter) others() Broadcast {
+	b := e.socket.others()
+	b.volatile, b.uncompressed, b.timeout = e.volatile, e.uncompressed, e.timeout
+	return b
+}
+
+// To is Socket.To with the same conditions.
+func (e Emitter) To(rooms ...string) *Broadcast { return e.others().To(rooms...) }
+
+// In is To.
+func (e Emitter) In(rooms ...string) *Broadcast { return e.To(rooms...) }
+
+// Except is Socket.Except with the same conditions.
+func (e Emitter) Except(rooms ...string) *Broadcast { return e.others().Except(rooms...) }
+
+// Broadcast is Socket.Broadcast with the same conditions.
+func (e Emitter) Broadcast() *Broadcast { b := e.others(); return &b }
+
+// Local is Socket.Local with the same conditions.
+func (e Emitter) Local() *Broadcast { return e.others().Local() }
 
 // Emit sends an event to the client. Arguments are those of sio.AppendPacket.
 // Errors are ErrReserved, ErrDisconnected, ErrAttachments, package sio's, and
@@ -157,6 +182,8 @@ func (e Emitter) send(h sio.Header, event string, args []any, fn func([]sio.Valu
 	if direct {
 		buf, argv = ln.packet[:0], ln.argv[:0]
 		ln.packet, ln.argv = nil, nil
+	} else {
+		buf, argv = make([]byte, 0, firstRoom), make([]any, 0, 1+len(args))
 	}
 	if h.Type == sio.Event {
 		argv = append(argv, event)

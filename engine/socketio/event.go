@@ -21,6 +21,26 @@ type Event struct {
 	room   [5]sio.Value // of name and args, when they are few
 }
 
+// smallEvent is an Event with its data, in one piece of memory.
+type smallEvent struct {
+	Event
+	data [128]byte
+}
+
+// keep makes an Event of a packet that is valid for the call only.
+func keep(p *sio.Packet) *Event {
+	switch {
+	case len(p.Attachments) > 0: // they have come with memory of their own
+	case len(p.Data) <= len(smallEvent{}.data):
+		e := &smallEvent{}
+		p.Data = append(e.data[:0], p.Data...)
+		return &e.Event
+	default:
+		p.Data = bytes.Clone(p.Data)
+	}
+	return &Event{}
+}
+
 // Socket is the one that the event came from.
 func (e *Event) Socket() *Socket { return e.socket }
 
@@ -122,10 +142,13 @@ type ackError struct {
 func (s *Socket) receiveEvent(p *sio.Packet) {
 	srv := s.nsp.server
 	srv.received.Add(1)
-	if !srv.opts.Inline && len(p.Attachments) == 0 {
-		p.Data = bytes.Clone(p.Data) // attachments have come with their own memory
+	var e *Event
+	if srv.opts.Inline {
+		e = &Event{}
+	} else {
+		e = keep(p)
 	}
-	e := &Event{socket: s, id: p.ID, hasID: p.HasID}
+	e.socket, e.id, e.hasID = s, p.ID, p.HasID
 	all := p.Args(e.room[:0])
 	if len(all) > 0 { // else it has not even a name: it is for OnAny only, as with Node
 		e.name, e.args = all[0], all[1:]
@@ -140,19 +163,14 @@ func (s *Socket) receiveEvent(p *sio.Packet) {
 // dispatch calls the handlers of an event.
 func (s *Socket) dispatch(e *Event) {
 	shared := s.nsp.handlers.Load()
-	s.mu.Lock()
-	own, use := s.own, s.use
-	s.mu.Unlock()
-	if own == nil {
-		own = &noHandlers
-	}
+	own := s.ownHandlers()
 	for _, fn := range shared.any {
 		fn(e)
 	}
 	for _, fn := range own.any {
 		fn(e)
 	}
-	for _, fn := range use {
+	for _, fn := range own.use {
 		if err := fn(e); err != nil {
 			e.refuse(err)
 			return

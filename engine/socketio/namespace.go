@@ -39,6 +39,7 @@ type handlers struct {
 	connection    []func(*Socket)
 	on            []handler
 	any           []func(*Event)
+	use           []func(*Event) error // a socket's only
 	disconnect    []func(*Socket, string)
 	disconnecting []func(*Socket, string)
 	failed        []func(*Socket, error)

@@ -21,14 +21,19 @@ type seat struct {
 // the room of its own id without being listed there.
 //
 // What Rooms tells is under mu and changes at once, whoever asks. The seats
-// follow on the loop, in the order of the calls, so that a broadcast finds those
-// who joined before it.
+// follow on the loop, change by change in the order of the calls, so that a
+// broadcast finds those who had joined when it was made. Where changes of several
+// goroutines arrive in another order than they were listed in, the seats are
+// compared with the list when the last of them has arrived.
 type membership struct {
 	mu       sync.Mutex
 	rooms    []string // mu; in the order of joining
 	leftOwn  bool     // mu; left the room of its own id
 	attached bool     // mu
 	gone     bool     // mu; joins nothing any more
+	stale    bool     // mu; seats may differ from the list for good
+	listed   uint32   // mu; changes listed
+	arrived  uint32   // mu; changes whose seats have followed
 
 	// Of the loop.
 	seats     []seat
@@ -84,28 +89,33 @@ func (m *membership) seated() bool {
 
 // Join puts the socket into rooms. Safe from any goroutine: what the caller
 // broadcasts afterwards reaches the socket.
-func (s *Socket) Join(rooms ...string) { s.reseat(s.membership.add(s.id, rooms)) }
+func (s *Socket) Join(rooms ...string) {
+	added, change := s.membership.add(s.id, rooms)
+	s.follow(added, change, (*lane).seat)
+}
 
 // Leave takes the socket out of rooms. Safe from any goroutine.
-func (s *Socket) Leave(rooms ...string) { s.reseat(s.membership.remove(s.id, rooms)) }
+func (s *Socket) Leave(rooms ...string) {
+	removed, change := s.membership.remove(s.id, rooms)
+	s.follow(removed, change, (*lane).unseatFrom)
+}
 
 // joinOnLoop is Join where the caller's place in the order is that of the
 // function that runs. Call on the loop.
 func (s *Socket) joinOnLoop(rooms []string) {
-	for _, name := range s.membership.add(s.id, rooms) {
-		s.lane.seat(s, name)
-	}
+	added, change := s.membership.add(s.id, rooms)
+	s.followOnLoop(added, change, (*lane).seat)
 }
 
 // leaveOnLoop is Leave, like joinOnLoop.
 func (s *Socket) leaveOnLoop(rooms []string) {
-	for _, name := range s.membership.remove(s.id, rooms) {
-		s.lane.seat(s, name)
-	}
+	removed, change := s.membership.remove(s.id, rooms)
+	s.followOnLoop(removed, change, (*lane).unseatFrom)
 }
 
-// add lists rooms, and returns those that were not.
-func (m *membership) add(own string, rooms []string) (added []string) {
+// add lists rooms, and returns those that were not, with the number of the
+// change.
+func (m *membership) add(own string, rooms []string) (added []string, change uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, name := range rooms {
@@ -118,11 +128,20 @@ func (m *membership) add(own string, rooms []string) (added []string) {
 			added = append(added, name)
 		}
 	}
-	return added
+	return added, m.numberLocked(added)
 }
 
-// remove ends the listing of rooms, and returns those that were listed.
-func (m *membership) remove(own string, rooms []string) (removed []string) {
+// numberLocked is the number of a change of these rooms.
+func (m *membership) numberLocked(rooms []string) uint32 {
+	if len(rooms) > 0 {
+		m.listed++
+	}
+	return m.listed
+}
+
+// remove ends the listing of rooms, and returns those that were listed, with the
+// number of the change.
+func (m *membership) remove(own string, rooms []string) (removed []string, change uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, name := range rooms {
@@ -135,7 +154,7 @@ func (m *membership) remove(own string, rooms []string) (removed []string) {
 			removed = append(removed, name)
 		}
 	}
-	return removed
+	return removed, m.numberLocked(removed)
 }
 
 // LeaveAll takes the socket out of all rooms but its own. Safe from any
@@ -145,8 +164,9 @@ func (s *Socket) LeaveAll() {
 	m.mu.Lock()
 	removed := m.rooms
 	m.rooms = nil
+	change := m.numberLocked(removed)
 	m.mu.Unlock()
-	s.reseat(removed)
+	s.follow(removed, change, (*lane).unseatFrom)
 }
 
 // Rooms are the rooms that the socket is in, its own id first. Safe from any
@@ -170,38 +190,87 @@ func (s *Socket) InRoom(name string) bool {
 	return name == s.id && !m.leftOwn || slices.Contains(m.rooms, name)
 }
 
-// reseat has the seats in some rooms follow what is listed.
-func (s *Socket) reseat(rooms []string) {
+// follow has the seats in some rooms follow a change.
+func (s *Socket) follow(rooms []string, change uint32, how func(*lane, *Socket, string)) {
+	if len(rooms) > 0 {
+		s.lane.mustPost(len(rooms)*postCost, func() { s.followOnLoop(rooms, change, how) })
+	}
+}
+
+// followOnLoop is follow on the loop.
+func (s *Socket) followOnLoop(rooms []string, change uint32, how func(*lane, *Socket, string)) {
 	if len(rooms) == 0 {
 		return
 	}
-	s.lane.mustPost(len(rooms)*postCost, func() {
+	ln := s.lane
+	// Before attach there is no seat, after detach none any more.
+	if s.membership.seated() {
 		for _, name := range rooms {
-			s.lane.seat(s, name)
+			how(ln, s, name)
 		}
-	})
+	}
+	if !s.membership.arrive(change) {
+		return
+	}
+	for i := len(s.membership.seats) - 1; i >= 0; i-- {
+		if !s.membership.has(s.membership.seats[i].room.name) {
+			ln.unseat(s, i)
+		}
+	}
+	for _, name := range s.membership.list() {
+		ln.seat(s, name)
+	}
 }
 
-// seat makes the socket's seat in a room agree with what is listed: the last
-// Join or Leave counts. Call on the loop.
+// arrive notes that the seats have followed a change. It reports whether they
+// may differ from the list although no change is on its way.
+func (m *membership) arrive(change uint32) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.arrived++
+	if m.arrived != change {
+		m.stale = true
+	}
+	if !m.stale || m.arrived != m.listed || !m.attached || m.gone {
+		return false
+	}
+	m.stale = false
+	return true
+}
+
+// list is a copy of the rooms.
+func (m *membership) list() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.rooms)
+}
+
+// seat gives the socket a seat in a room, unless it has one. Call on the loop.
 func (ln *lane) seat(s *Socket, name string) {
 	m := &s.membership
-	if !m.seated() {
-		return // attach takes the seats, detach has given them back
+	if m.seatIn(name) >= 0 {
+		return
 	}
-	at := slices.IndexFunc(m.seats, func(x seat) bool { return x.room.name == name })
-	switch listed := m.has(name); {
-	case listed && at < 0:
-		r := ln.rooms[name]
-		if r == nil {
-			r = &room{name: name}
-			ln.rooms[name] = r
-			ln.nsp.roomOpened(name)
-		}
-		m.seats = append(m.seats, seat{r, len(r.members)})
-		r.members = append(r.members, s)
-	case !listed && at >= 0:
-		ln.unseat(s, at)
+	r := ln.rooms[name]
+	if r == nil {
+		r = &room{name: name}
+		ln.rooms[name] = r
+		ln.nsp.roomOpened(name)
+	}
+	m.seats = append(m.seats, seat{r, len(r.members)})
+	r.members = append(r.members, s)
+}
+
+// seatIn is which of the seats is in a room, or -1.
+func (m *membership) seatIn(name string) int {
+	return slices.IndexFunc(m.seats, func(x seat) bool { return x.room.name == name })
+}
+
+// unseatFrom gives up the socket's seat in a room, if it has one. Call on the
+// loop.
+func (ln *lane) unseatFrom(s *Socket, name string) {
+	if i := s.membership.seatIn(name); i >= 0 {
+		ln.unseat(s, i)
 	}
 }
 

@@ -167,7 +167,9 @@ func (srv *Server) dynamic() bool {
 }
 
 // errNamespace is the refusal of a namespace that there is none of.
-var errNamespace = errors.New("Invalid namespace") //nolint:staticcheck // the protocol's words
+//
+//lint:ignore ST1005 the protocol's words
+var errNamespace = errors.New("Invalid namespace")
 
 // sessions is the engineio.Handler of a Server.
 type sessions struct{ *Server }

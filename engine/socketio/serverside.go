@@ -154,12 +154,14 @@ func (s *serverSide) receive(n *Namespace, m *cluster.Message) {
 	s.waiting = append(s.waiting, e)
 	if !s.running {
 		s.running = true
+		n.server.workers.enter()
 		go s.work(n)
 	}
 }
 
 // work handles events until none waits.
 func (s *serverSide) work(n *Namespace) {
+	defer n.server.workers.leave()
 	for {
 		s.mu.Lock()
 		if len(s.waiting) == 0 {

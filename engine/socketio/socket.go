@@ -31,9 +31,8 @@ type Socket struct {
 	mu      sync.Mutex
 	data    any       // mu
 	own     *handlers // mu; replaced as a whole, nil: none
-	use     []func(*Event) error
-	queue   []task // mu, or under Inline the loop's, like working; see work.go
-	pending int    // mu; bytes in queue
+	queue   []task    // mu, or under Inline the loop's, like working; see work.go
+	pending int       // mu; bytes in queue
 	working bool
 	failed  bool // of whoever runs handlers: one has panicked
 }
@@ -121,7 +120,7 @@ func (s *Socket) change(fn func(*handlers)) {
 		h = *s.own
 		h.on, h.any = slices.Clip(h.on), slices.Clip(h.any)
 		h.disconnect, h.disconnecting = slices.Clip(h.disconnect), slices.Clip(h.disconnecting)
-		h.failed = slices.Clip(h.failed)
+		h.use, h.failed = slices.Clip(h.use), slices.Clip(h.failed)
 	}
 	fn(&h)
 	s.own = &h
@@ -189,9 +188,7 @@ func (s *Socket) fail(err error) {
 // the event from its handlers. OnError hears of it, and it is acknowledged as
 // {"error": text}, if the client waits for an acknowledgement.
 func (s *Socket) Use(fn func(*Event) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.use = append(slices.Clip(s.use), fn)
+	s.change(func(h *handlers) { h.use = append(h.use, fn) })
 }
 
 // Disconnect ends the socket, which the client does not take for a reason to

@@ -167,8 +167,7 @@ func TestServerCloses(t *testing.T) {
 
 func TestCloseOnLoop(t *testing.T) {
 	got := make(chan error, 1)
-	var srv *server
-	srv = serve(t, socketio.Options{Inline: true}, func(io *socketio.Server) {
+	srv := serve(t, socketio.Options{Inline: true}, func(io *socketio.Server) {
 		io.On("close", func(*socketio.Event) { got <- io.Close(t.Context()) })
 	})
 	srv.connect(t).send(`42["close"]`)

@@ -110,6 +110,21 @@ func TestTwoIssuersWithTheSameKeyID(t *testing.T) {
 	}
 }
 
+// What a token says never becomes a request (centrifugo GHSA-j77h-rr39-c552).
+func TestNothingInATokenIsFetched(t *testing.T) {
+	home, lure := newIssuer(t, jwk("1", rsaKey, nil)), newIssuer(t, jwk("1", otherRSA, nil))
+	v := verifier(t, auth.Options{Sources: []auth.Source{{JWKS: home.URL}}})
+	forged := sign(t, "RS256", otherRSA, with(claims{"iss": lure.URL, "aud": lure.URL}), claims{
+		"kid": lure.URL, "jku": lure.URL, "x5u": lure.URL, "jwk": jwk("1", otherRSA, nil),
+	})
+	if _, err := v.Verify(context.Background(), forged); !errors.Is(err, auth.ErrToken) {
+		t.Error(err)
+	}
+	if n := lure.fetches.Load(); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 func TestKeySetSelection(t *testing.T) {
 	set := []claims{
 		jwk("rsa", rsaKey, claims{"alg": "RS256"}),

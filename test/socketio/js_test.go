@@ -113,8 +113,9 @@ func report(t *testing.T, s settings, out io.Reader, in io.Writer) (done bool) {
 			}
 		default:
 			t.Run(l.Test, func(t *testing.T) {
+				t.Logf("%d ms", l.MS)
 				if l.Error != "" {
-					t.Errorf("after %d ms: %s", l.MS, l.Error)
+					t.Error(l.Error)
 				}
 			})
 		}

@@ -124,3 +124,15 @@ func TestMovedFromNode(t *testing.T) {
 		})
 	}
 }
+
+// What an application can do, on the server of package extra.
+func TestApplication(t *testing.T) {
+	both(t, func(t *testing.T, by maker) {
+		url := extra(t, by, "--allow-eio3").url()
+		for _, client := range clients {
+			t.Run(client, func(t *testing.T) {
+				js(t, settings{Suite: "extra", Client: client, URL: url})
+			})
+		}
+	})
+}

@@ -1,6 +1,7 @@
 // The suites of run.mjs. Each gets the settings, report(line), and order(name),
 // which asks the test to do something and waits until it is done.
 import * as engineChecks from './checks/engine.mjs';
+import * as extraChecks from './checks/extra.mjs';
 import * as heartbeatChecks from './checks/heartbeat.mjs';
 import * as limitChecks from './checks/limits.mjs';
 import * as movedChecks from './checks/moved.mjs';
@@ -10,6 +11,7 @@ import * as recoveryChecks from './checks/recovery.mjs';
 import * as stormChecks from './checks/storm.mjs';
 import { common as commonChecks } from './checks/index.mjs';
 import { library } from './libraries.mjs';
+import { inPages } from './pages.mjs';
 import { runChecks } from './suite.mjs';
 
 /** Runs checks with the client and every transport that the settings name. */
@@ -25,6 +27,7 @@ const { expired: expiredCheck, ...recoveryOnly } = recoveryChecks;
 
 export const common = suite(commonChecks);
 export const engine = suite(engineChecks);
+export const extra = suite(extraChecks);
 export const heartbeat = suite(heartbeatChecks);
 export const limits = suite(limitChecks);
 export const moved = suite(movedChecks);
@@ -33,3 +36,15 @@ export const reconnection = suite(reconnectionChecks);
 export const recovery = suite(recoveryOnly);
 export const expired = suite({ expired: expiredCheck });
 export const storm = suite(stormChecks);
+
+/** The common checks in a browser. */
+export const page = (settings, report) => inPages(settings.page, async (open) => {
+  const page = await open('127.0.0.1', `/page?client=${settings.client}`, report);
+  await page.evaluate(async (s) => (await import('/js/page.mjs')).run(s), settings);
+});
+
+/** A page of a foreign origin can connect by WebSocket, and by polling only where it is told that it may. */
+export const foreignPage = (settings, report) => inPages(settings.page, async (open) => {
+  const page = await open('localhost', '/page?client=4', report);
+  await page.evaluate(async (s) => (await import('/js/page.mjs')).foreign(s), settings);
+});

@@ -1,0 +1,8 @@
+// Package brokertest holds what every implementation of package broker's seams
+// has to pass. It is for tests.
+package brokertest
+
+import "time"
+
+// patience is how long the suites wait for what has to come.
+const patience = 10 * time.Second

@@ -1,0 +1,105 @@
+package brokertest
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/codec/cluster"
+	"github.com/fe4bcecb/wsd/codec/sio"
+	"github.com/fe4bcecb/wsd/internal/testkit"
+)
+
+// namespace is where most tests are.
+const namespace = "/suite"
+
+// member is a node that keeps what it is given.
+type member struct {
+	node      broker.ClusterNode
+	namespace string
+
+	mu  sync.Mutex
+	got []*cluster.Message
+}
+
+// join makes a node that leaves at the end of the test.
+func join(t *testing.T, c broker.Cluster, namespace string) *member {
+	t.Helper()
+	m := &member{namespace: namespace}
+	node, err := c.Join(namespace, m.keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.Leave)
+	m.node = node
+	return m
+}
+
+func (m *member) keep(x *cluster.Message) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.got = append(m.got, x)
+}
+
+// received is what came so far.
+func (m *member) received() []*cluster.Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.got)
+}
+
+// names are the events of the broadcasts that came so far.
+func (m *member) names() []string {
+	var names []string
+	for _, x := range m.received() {
+		names = append(names, eventName(x))
+	}
+	return names
+}
+
+func eventName(x *cluster.Message) string {
+	args := x.Packet.Payload.Args()
+	if len(args) == 0 {
+		return x.Kind.String()
+	}
+	return args[0].String()
+}
+
+// await waits until the broadcasts that came are these.
+func (m *member) await(t *testing.T, want ...string) {
+	t.Helper()
+	defer func() {
+		if t.Failed() {
+			t.Logf("got %q, want %q", m.names(), want)
+		}
+	}()
+	testkit.Eventually(t, func() bool { return len(m.received()) >= len(want) }, patience)
+	if got := m.names(); !slices.Equal(got, want) {
+		t.Fatal("these are not the messages that were sent")
+	}
+}
+
+// event is a broadcast that the member may publish.
+func (m *member) event(name string, rooms ...string) *cluster.Message {
+	return &cluster.Message{
+		Kind:      cluster.Broadcast,
+		UID:       m.node.UID(),
+		Namespace: m.namespace,
+		Options:   cluster.Options{Rooms: rooms},
+		Packet:    cluster.Packet{Type: sio.Event, Payload: sio.Payload{JSON: []byte("[" + strconv.Quote(name) + "]")}},
+	}
+}
+
+// count is an answer that the member may send.
+func (m *member) count(request string, n int) *cluster.Message {
+	return &cluster.Message{Kind: cluster.BroadcastClientCount, UID: m.node.UID(), Namespace: m.namespace, RequestID: request, Count: n}
+}
+
+func (m *member) publish(t *testing.T, x *cluster.Message) {
+	t.Helper()
+	if err := m.node.Publish(x); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,33 @@
+package socketio
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/fe4bcecb/wsd/internal/testkit"
+)
+
+// The bundles that npm's packages bring, in pages of headless Chromium.
+func TestChromium(t *testing.T) {
+	both(t, func(t *testing.T, by maker) {
+		for _, client := range append([]string{"msgpack"}, clients...) {
+			t.Run(client, func(t *testing.T) {
+				page := testkit.FreePort(t)
+				parser := "json"
+				if client == "msgpack" {
+					parser = client
+				}
+				s := sioserver(t, by, "--allow-eio3", "--parser", parser, "--cors-origin", fmt.Sprintf("http://127.0.0.1:%d", page))
+				js(t, settings{Suite: "page", Client: client, URL: s.url(), Page: page})
+			})
+		}
+	})
+}
+
+func TestChromiumForeignOrigin(t *testing.T) {
+	both(t, func(t *testing.T, by maker) {
+		page := testkit.FreePort(t)
+		s := sioserver(t, by, "--cors-origin", fmt.Sprintf("http://127.0.0.1:%d", page))
+		js(t, settings{Suite: "foreignPage", Client: "4", URL: s.url(), Page: page})
+	})
+}
