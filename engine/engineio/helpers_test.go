@@ -87,18 +87,21 @@ func (a *app) endOf(sid string) (e ended, ok bool) {
 	return e, false
 }
 
-// sessionOf is a session that was opened.
-func (a *app) sessionOf(t testing.TB, sid string) *engineio.Session {
+// sessionOf is a session that was opened, or is about to be: the answer to its
+// handshake comes before OpenSession.
+func (a *app) sessionOf(t testing.TB, sid string) (found *engineio.Session) {
 	t.Helper()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, s := range a.opened {
-		if s.ID() == sid {
-			return s
+	testkit.Eventually(t, func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, s := range a.opened {
+			if s.ID() == sid {
+				found = s
+			}
 		}
-	}
-	t.Fatalf("no session %q", sid)
-	return nil
+		return found != nil
+	}, patience)
+	return found
 }
 
 // server is one that tests talk to.
