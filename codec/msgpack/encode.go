@@ -61,12 +61,12 @@ func appendValue(dst []byte, d Dialect, v any, depth int) ([]byte, error) {
 	case Time:
 		return AppendTime(dst, d, v), nil
 	case []byte:
-		if len(v) > math.MaxUint32 {
+		if uint64(len(v)) > math.MaxUint32 {
 			return nil, ErrTooLarge
 		}
 		return AppendBinary(dst, v), nil
 	case Ext:
-		if len(v.Data) > math.MaxUint32 {
+		if uint64(len(v.Data)) > math.MaxUint32 {
 			return nil, ErrTooLarge
 		}
 		return AppendExt(dst, v), nil
@@ -103,14 +103,14 @@ func appendText(dst []byte, s string) ([]byte, error) {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
-	if len(s) > math.MaxUint32 {
+	if uint64(len(s)) > math.MaxUint32 {
 		return nil, ErrTooLarge
 	}
 	return AppendString(dst, s), nil
 }
 
 func appendList(dst []byte, d Dialect, list []any, depth int) ([]byte, error) {
-	if len(list) > math.MaxUint32 {
+	if uint64(len(list)) > math.MaxUint32 {
 		return nil, ErrTooLarge
 	}
 	dst = AppendArray(dst, len(list))
@@ -124,7 +124,7 @@ func appendList(dst []byte, d Dialect, list []any, depth int) ([]byte, error) {
 }
 
 func appendTexts(dst []byte, list []string) ([]byte, error) {
-	if len(list) > math.MaxUint32 {
+	if uint64(len(list)) > math.MaxUint32 {
 		return nil, ErrTooLarge
 	}
 	dst = AppendArray(dst, len(list))
@@ -144,7 +144,7 @@ func appendMembers(dst []byte, d Dialect, members Map, depth int) ([]byte, error
 			n++
 		}
 	}
-	if n > math.MaxUint32 {
+	if uint64(n) > math.MaxUint32 {
 		return nil, ErrTooLarge
 	}
 	dst = AppendMap(dst, n)

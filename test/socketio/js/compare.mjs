@@ -1,11 +1,18 @@
 // Values as tests compare them. Runs in Node and in pages.
 
+/** The bytes of a binary of any kind, or undefined. */
+function bytesOf(value) {
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  return undefined;
+}
+
 const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 
 /** value with every binary as {$bin: hex} and every object's keys in order. */
 export function plain(value) {
-  if (value instanceof ArrayBuffer) return { $bin: hex(new Uint8Array(value)) };
-  if (ArrayBuffer.isView(value)) return { $bin: hex(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
+  const binary = bytesOf(value);
+  if (binary) return { $bin: hex(binary) };
   if (Array.isArray(value)) return value.map(plain);
   if (value && typeof value === 'object') {
     return Object.fromEntries(Object.keys(value).sort().map((key) => [key, plain(value[key])]));
@@ -13,15 +20,23 @@ export function plain(value) {
   return value;
 }
 
+function same(a, b) {
+  if (Object.is(a, b)) return true;
+  if (!a || !b || typeof a !== 'object' || typeof b !== 'object' || Array.isArray(a) !== Array.isArray(b)) return false;
+  const [left, right] = [bytesOf(a), bytesOf(b)];
+  if (left || right) return left?.length === right?.length && left.every((v, i) => v === right[i]);
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && same(a[key], b[key]));
+}
+
 function show(value) {
-  const text = value === undefined ? 'undefined' : JSON.stringify(value);
+  const text = value === undefined ? 'undefined' : JSON.stringify(plain(value));
   return text.length > 300 ? `${text.slice(0, 300)}... (${text.length} characters)` : text;
 }
 
-/** Throws unless got is want, binary of any kind being equal to binary of any other. */
+/** Throws unless got is want, in whatever order of keys, binary of any kind being equal to binary of any other. */
 export function equal(got, want, what) {
-  const [a, b] = [plain(got), plain(want)];
-  if (JSON.stringify(a) !== JSON.stringify(b)) throw new Error(`${what}: got ${show(a)}, want ${show(b)}`);
+  if (!same(got, want)) throw new Error(`${what}: got ${show(got)}, want ${show(want)}`);
 }
 
 export function check(condition, what) {

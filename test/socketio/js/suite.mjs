@@ -5,6 +5,11 @@ import { binaryAs, within } from './compare.mjs';
 /** How many milliseconds one check may take. */
 const usual = 30_000;
 
+/** The checks that names lists; without names all. */
+export function chosen(checks, names) {
+  return Object.fromEntries(Object.entries(checks).filter(([name]) => !names || names.includes(name)));
+}
+
 /**
  * Calls every check of checks with a user of its own, and report({test, ms, error}) after each;
  * ms is how long it took, and error undefined when it passed.

@@ -12,12 +12,12 @@ import * as stormChecks from './checks/storm.mjs';
 import { common as commonChecks } from './checks/index.mjs';
 import { library } from './libraries.mjs';
 import { inPages } from './pages.mjs';
-import { runChecks } from './suite.mjs';
+import { chosen, runChecks } from './suite.mjs';
 
 /** Runs checks with the client and every transport that the settings name. */
 const suite = (checks) => async (settings, report, order) => {
   const { client = '4', transports, only, ...environment } = settings;
-  const some = Object.fromEntries(Object.entries(checks).filter(([name]) => !only || only.includes(name)));
+  const some = chosen(checks, only);
   for (const transport of transports) {
     await runChecks(transport, some, { ...environment, ...library(client), transport, order }, report);
   }

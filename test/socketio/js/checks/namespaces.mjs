@@ -6,13 +6,15 @@ import { ask, far, inbox, next, settled } from '../user.mjs';
 export async function auth(user) {
   const given = { token: 'abc', nested: { list: [1, null, '\u20ac'] } };
   for (const nsp of ['/', '/custom']) {
-    const none = user.dial(nsp);
-    equal(await next(none, 'auth'), [{}], `auth of ${nsp} without any`);
-    if (user.version === 2) continue;
-    const some = user.dial(nsp, { auth: given });
-    equal(await next(some, 'auth'), [given], `auth of ${nsp}`);
-    const late = user.dial(nsp, { auth: (done) => { setTimeout(done, 5, given); } });
-    equal(await next(late, 'auth'), [given], `auth of ${nsp} by function`);
+    const cases = { 'without any': [{}, {}] };
+    if (user.version > 2) {
+      cases['as an object'] = [{ auth: given }, given];
+      cases['by a function'] = [{ auth: (done) => { setTimeout(done, 5, given); } }, given];
+    }
+    for (const [name, [options, want]] of Object.entries(cases)) {
+      equal(await next(user.dial(nsp, options), 'auth'), [want], `auth of ${nsp} ${name}`);
+      user.close();
+    }
   }
   if (user.version === 2) {
     const query = user.dial('/custom?token=abc&x=1');
