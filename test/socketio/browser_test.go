@@ -25,7 +25,7 @@ func TestChromium(t *testing.T) {
 					parser = client
 				}
 				s := sioserver(t, by, "--allow-eio3", "--parser", parser, "--cors-origin", fmt.Sprintf("http://127.0.0.1:%d", page))
-				js(t, settings{Suite: "page", Client: client, Only: only[client], URL: s.url(), Page: page})
+				js(t, settings{Suite: "page", Client: client, Only: only[client], URL: s.url(), Page: page, Browser: true})
 			})
 		}
 	})
@@ -35,6 +35,13 @@ func TestChromiumForeignOrigin(t *testing.T) {
 	both(t, func(t *testing.T, by maker) {
 		page := testkit.FreePort(t)
 		s := sioserver(t, by, "--cors-origin", fmt.Sprintf("http://127.0.0.1:%d", page))
-		js(t, settings{Suite: "foreignPage", Client: "4", URL: s.url(), Page: page})
+		js(t, settings{Suite: "foreignPage", Client: "4", URL: s.url(), Page: page, Browser: true})
 	})
+}
+
+// The chat server of docs/examples compiles, and its page works: what is said in
+// one all show.
+func TestChatExample(t *testing.T) {
+	t.Parallel()
+	js(t, settings{Suite: "chat", URL: chat(t).url(), Browser: true})
 }

@@ -21,8 +21,7 @@ var clients = []string{"4", "3", "2"}
 // transports are the ways to connect; upgrade is polling at first.
 var transports = []string{"websocket", "polling", "upgrade"}
 
-// settings are what js/run.mjs and py/run.py read. Order is what a suite asks
-// for while it runs.
+// settings are what js/run.mjs and py/run.py read.
 type settings struct {
 	Suite      string   `json:"suite"`
 	Client     string   `json:"client,omitempty"`
@@ -33,7 +32,11 @@ type settings struct {
 	Clients    int      `json:"clients,omitempty"` // of a storm
 	Limit      int64    `json:"limit,omitempty"`   // of one check, in milliseconds
 	Page       int      `json:"page,omitempty"`    // the port of pages
+	Secret     string   `json:"secret,omitempty"`  // of tokens
 
+	// Browser says that the suite needs one.
+	Browser bool `json:"-"`
+	// Order does what a suite asks for while it runs.
 	Order func(t *testing.T, name string) `json:"-"`
 }
 
@@ -66,7 +69,7 @@ func suite(t *testing.T, s settings, program string, args ...string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append(args, string(b))...)
 	cmd.Env = os.Environ()
-	if s.Page != 0 {
+	if s.Browser {
 		cmd.Env = append(cmd.Env, "WSD_CHROMIUM="+lookPath(t, "chromium", "chromium-browser"), "WSD_CHROMIUM_PROFILE="+t.TempDir())
 	}
 	// Told to end, a suite takes its browser along; killed, the browser notices

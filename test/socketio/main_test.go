@@ -8,18 +8,20 @@ import (
 	"testing"
 
 	"github.com/fe4bcecb/wsd/internal/testkit"
+	"github.com/fe4bcecb/wsd/test/wsdproc"
 )
 
-// programs are the Go servers under test, by name: the packages, from here.
+// programs are the Go servers under test: their packages, by name.
 var programs = map[string]string{
 	"sioserver": "../sioserver",
 	"extra":     "./extra",
+	"chat":      "github.com/fe4bcecb/wsd/docs/examples/chat",
 }
 
 // binaries is the folder with the programs; TestMain builds them.
 var binaries string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(wsdproc.Main(m, run)) }
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "wsd-socketio-")

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,9 +42,10 @@ func both(t *testing.T, f func(t *testing.T, by maker)) {
 
 // server is a running server.
 type server struct {
-	port int
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	port  int
+	cmd   *exec.Cmd
+	ready chan struct{} // closed when it has printed ready
+	done  chan struct{} // closed when it has ended
 
 	mu  sync.Mutex
 	log bytes.Buffer // its standard error
@@ -63,16 +65,44 @@ func extra(t *testing.T, by maker, args ...string) *server {
 	return start(t, testkit.FreePort(t), by, "extra", "extra.mjs", args...)
 }
 
-// start runs a server and waits until it is ready. It ends with the test at the
-// latest; a wsd that ends by itself or has panicked fails the test.
+// start runs a server at a port and waits until it is ready.
 func start(t *testing.T, port int, by maker, program, script string, args ...string) *server {
 	t.Helper()
 	argv := []string{filepath.Join(binaries, program)}
 	if by == node {
 		argv = []string{lookPath(t, "node"), filepath.Join("js", script)}
 	}
-	argv = append(argv, append(args, "--listen", fmt.Sprintf("127.0.0.1:%d", port))...)
-	s := &server{port: port, cmd: exec.Command(argv[0], argv[1:]...), done: make(chan struct{})}
+	s := launch(t, port, append(argv, args...)...)
+	select {
+	case <-s.ready:
+	case <-s.done:
+		t.Fatalf("%s ended", argv)
+	case <-time.After(startTimeout):
+		t.Fatalf("%s is not ready", argv)
+	}
+	return s
+}
+
+// chat starts the chat server of docs/examples.
+func chat(t *testing.T) *server {
+	t.Helper()
+	s := launch(t, testkit.FreePort(t), filepath.Join(binaries, "chat"), "--client", "node_modules/socket.io-client/dist")
+	testkit.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, startTimeout)
+	return s
+}
+
+// launch runs a server at a port. It ends with the test at the latest; one that
+// fails before or has panicked fails the test.
+func launch(t *testing.T, port int, argv ...string) *server {
+	t.Helper()
+	argv = append(argv, "--listen", fmt.Sprintf("127.0.0.1:%d", port))
+	s := &server{port: port, cmd: exec.Command(argv[0], argv[1:]...), ready: make(chan struct{}), done: make(chan struct{})}
 	s.cmd.Stderr = s
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -81,25 +111,17 @@ func start(t *testing.T, port int, by maker, program, script string, args ...str
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ready := make(chan struct{})
 	go func() {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			if lines.Text() == "ready" {
-				close(ready)
+				close(s.ready)
 			}
 		}
 		s.cmd.Wait()
 		close(s.done)
 	}()
 	t.Cleanup(func() { s.end(t) })
-	select {
-	case <-ready:
-	case <-s.done:
-		t.Fatalf("%s ended", argv)
-	case <-time.After(startTimeout):
-		t.Fatalf("%s is not ready", argv)
-	}
 	return s
 }
 

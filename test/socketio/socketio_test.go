@@ -3,6 +3,8 @@ package socketio
 import (
 	"testing"
 	"time"
+
+	"github.com/fe4bcecb/wsd/test/wsdproc"
 )
 
 func TestClients(t *testing.T) {
@@ -135,4 +137,19 @@ func TestApplication(t *testing.T) {
 			})
 		}
 	})
+}
+
+// The app of wsd serve, which Node has nothing to compare with.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	modules(t)
+	p := wsdproc.Start(t, "serve", "--drain-lb-wait", "0s", "--allow-eio3", "--jwt-secret", secret, "--token-query", "token", "--jwt-leeway", "0s",
+		"--sio-allow-join", "room/*", "--sio-relay", "say=room/*", "--client-dir", "node_modules/socket.io-client/dist")
+	for _, client := range clients {
+		t.Run(client, func(t *testing.T) {
+			js(t, settings{Suite: "serve", Client: client, URL: "http://" + p.Addr, Secret: secret})
+		})
+	}
+	p.Alive(t)
 }

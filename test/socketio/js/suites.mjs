@@ -1,5 +1,6 @@
 // The suites of run.mjs. Each gets the settings, report(line), and order(name),
 // which asks the test to do something and waits until it is done.
+import * as chatChecks from './checks/chat.mjs';
 import * as engineChecks from './checks/engine.mjs';
 import * as extraChecks from './checks/extra.mjs';
 import * as heartbeatChecks from './checks/heartbeat.mjs';
@@ -8,10 +9,11 @@ import * as movedChecks from './checks/moved.mjs';
 import * as pathChecks from './checks/path.mjs';
 import * as reconnectionChecks from './checks/reconnection.mjs';
 import * as recoveryChecks from './checks/recovery.mjs';
+import * as serveChecks from './checks/serve.mjs';
 import * as stormChecks from './checks/storm.mjs';
 import { common as commonChecks } from './checks/index.mjs';
 import { library } from './libraries.mjs';
-import { inPages } from './pages.mjs';
+import { inPages, withChromium } from './pages.mjs';
 import { chosen, runChecks } from './suite.mjs';
 
 /** Runs checks with the client and every transport that the settings name. */
@@ -35,6 +37,7 @@ export const path = suite(pathChecks);
 export const reconnection = suite(reconnectionChecks);
 export const recovery = suite(recoveryOnly);
 export const expired = suite({ expired: expiredCheck });
+export const serve = suite(serveChecks);
 export const storm = suite(stormChecks);
 
 /** The common checks in a browser. */
@@ -47,4 +50,10 @@ export const page = (settings, report) => inPages(settings.page, async (open) =>
 export const foreignPage = (settings, report) => inPages(settings.page, async (open) => {
   const page = await open('localhost', '/page?client=4', report);
   await page.evaluate(async (s) => (await import('/js/page.mjs')).foreign(s), settings);
+});
+
+/** The page of docs/examples/chat, opened twice. */
+export const chat = ({ url }, report) => withChromium(async (context) => {
+  const pages = [await context.newPage(), await context.newPage()];
+  await runChecks('page', chatChecks, { pages, url }, report);
 });
