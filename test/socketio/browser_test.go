@@ -7,27 +7,29 @@ import (
 	"github.com/fe4bcecb/wsd/internal/testkit"
 )
 
-// only are the checks of bundles that share most of their code with others.
-var only = map[string][]string{
-	"2":       {"sharedConnection", "texts", "binary", "order", "acks", "toOthers", "broadcasts"},
-	"3":       {"sharedConnection", "texts", "binary", "order", "acks", "toOthers", "broadcasts"},
-	"msgpack": {"sharedConnection", "texts", "binary", "order", "acks", "toOthers", "broadcasts"},
+// bundle is a client that a page loads.
+type bundle struct {
+	Client     string   `json:"client"`
+	URL        string   `json:"url"`
+	Transports []string `json:"transports"`
+	Only       []string `json:"only,omitempty"` // the checks; none: all
 }
+
+// some are the checks of bundles that share most of their code with others.
+var some = []string{"sharedConnection", "texts", "binary", "order", "acks", "toOthers", "broadcasts"}
 
 // The bundles that npm's packages bring, in pages of headless Chromium.
 func TestChromium(t *testing.T) {
 	both(t, func(t *testing.T, by maker) {
-		for _, client := range append([]string{"msgpack"}, clients...) {
-			t.Run(client, func(t *testing.T) {
-				page := testkit.FreePort(t)
-				parser := "json"
-				if client == "msgpack" {
-					parser = client
-				}
-				s := sioserver(t, by, "--allow-eio3", "--parser", parser, "--cors-origin", fmt.Sprintf("http://127.0.0.1:%d", page))
-				js(t, settings{Suite: "page", Client: client, Only: only[client], URL: s.url(), Page: page, Browser: true})
-			})
-		}
+		page := testkit.FreePort(t)
+		origin := fmt.Sprintf("http://127.0.0.1:%d", page)
+		json := sioserver(t, by, "--allow-eio3", "--cors-origin", origin).url()
+		msgpack := sioserver(t, by, "--parser", "msgpack", "--cors-origin", origin).url()
+		js(t, settings{Suite: "page", Page: page, Browser: true, Bundles: []bundle{
+			{"4", json, transports, nil},
+			{"msgpack", msgpack, transports, some},
+			{"2", json, transports, some},
+		}})
 	})
 }
 

@@ -26,13 +26,15 @@ type settings struct {
 	Suite      string   `json:"suite"`
 	Client     string   `json:"client,omitempty"`
 	Transports []string `json:"transports,omitempty"`
-	Only       []string `json:"only,omitempty"` // the checks; none: all
+	Every      []string `json:"every,omitempty"` // transports that a check uses together
+	Only       []string `json:"only,omitempty"`  // the checks; none: all
 	URL        string   `json:"url"`
 	PID        int      `json:"pid,omitempty"`     // of the server
 	Clients    int      `json:"clients,omitempty"` // of a storm
 	Limit      int64    `json:"limit,omitempty"`   // of one check, in milliseconds
 	Page       int      `json:"page,omitempty"`    // the port of pages
-	Secret     string   `json:"secret,omitempty"`  // of tokens
+	Bundles    []bundle `json:"bundles,omitempty"`
+	Secret     string   `json:"secret,omitempty"` // of tokens
 
 	// Browser says that the suite needs one.
 	Browser bool `json:"-"`

@@ -76,7 +76,11 @@ func TestHeartbeat(t *testing.T) {
 		s := sioserver(t, by, "--allow-eio3", "--ping-interval", "200ms", "--ping-timeout", "1s")
 		for _, client := range clients {
 			t.Run(client, func(t *testing.T) {
-				js(t, settings{Suite: "heartbeat", Client: client, URL: s.url(), PID: s.cmd.Process.Pid})
+				js(t, settings{Suite: "heartbeat", Client: client, URL: s.url()})
+				js(t, settings{
+					Suite: "silence", Client: client, URL: s.url(), PID: s.cmd.Process.Pid,
+					Transports: []string{"all"}, Every: transports,
+				})
 			})
 		}
 	})

@@ -20,7 +20,7 @@ export async function run(settings) {
   const { broadcasts, ...rest } = common;
   for (const transport of settings.transports) {
     const some = chosen(transport === 'websocket' ? common : rest, settings.only);
-    await runChecks(transport, some, { ...environment(settings), transport }, globalThis.report);
+    await runChecks(`${settings.client}/${transport}`, some, { ...environment(settings), transport }, globalThis.report);
   }
 }
 

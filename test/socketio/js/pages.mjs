@@ -15,7 +15,6 @@ const dist = (name) => join(dirname(require.resolve(`${name}/package.json`)), 'd
 const bundles = {
   4: () => join(dist('socket.io-client'), 'socket.io.min.js'),
   msgpack: () => join(dist('socket.io-client'), 'socket.io.msgpack.min.js'),
-  3: () => join(dirname(require.resolve('client3')), '..', 'dist', 'socket.io.min.js'),
   2: () => join(dist('client2'), 'socket.io.js'),
 };
 

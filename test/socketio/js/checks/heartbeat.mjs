@@ -31,18 +31,3 @@ export async function silentClient(user) {
   check(['transport close', 'transport error', 'ping timeout'].includes(reason), `reason ${reason}`);
   await eventually(async () => (await far(witness, 'fetch', { rooms: [room] })).length === 0, 'the server forgets it');
 }
-
-/** A server that stops is noticed, and one that goes on is usable again. */
-export async function silentServer(user) {
-  const socket = await user.open('/');
-  if (user.transport === 'upgrade') await upgraded(socket);
-  const ended = next(socket, 'disconnect');
-  process.kill(user.pid, 'SIGSTOP');
-  try {
-    equal((await ended)[0], 'ping timeout', 'reason');
-  } finally {
-    process.kill(user.pid, 'SIGCONT');
-  }
-  const again = await user.open('/');
-  equal(await ask(again, 'message-with-ack', 1), [1], 'an answer');
-}
