@@ -10,6 +10,7 @@ import (
 
 	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine/socketio"
+	"github.com/fe4bcecb/wsd/internal/testkit"
 )
 
 func TestAck(t *testing.T) {
@@ -222,4 +223,16 @@ func TestVolatile(t *testing.T) {
 	if err := wait(t, answer); !errors.Is(err, socketio.ErrDisconnected) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A function that awaits a broadcast's acknowledgements may panic: the server
+// goes on.
+func TestPanicOfBroadcastEmitFunc(t *testing.T) {
+	srv := serve(t, socketio.Options{}, nil)
+	before := srv.Stats().Panics
+	if err := srv.Timeout(time.Second).EmitFunc(func([]sio.Value, error) { panic("as told") }, "q"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, func() bool { return srv.Stats().Panics == before+1 }, patience)
+	srv.connect(t)
 }

@@ -27,38 +27,48 @@ func newBacklog() *backlog {
 	return b
 }
 
-// enter counts size bytes, and waits while there are too many. A caller on a
-// loop gets ErrOverloaded instead, and nothing is counted.
+// enter counts size bytes, and waits while there are too many. What waits is not
+// counted: those who wait would keep each other waiting. A caller on a loop gets
+// ErrOverloaded instead, and nothing is counted.
 func (b *backlog) enter(size int, srv *Server) error {
 	n := int64(size + postCost)
-	if b.bytes.Add(n) <= maxBacklog {
+	if b.try(n) {
 		return nil
 	}
 	if srv.onLoop() {
-		b.take(n)
 		srv.overloaded.Add(1)
 		return ErrOverloaded
 	}
-	b.waiters.Add(1)
-	defer b.waiters.Add(-1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	// Its own bytes are among those counted: one that is larger than the limit
-	// gets through when nothing else waits.
-	for b.bytes.Load() > max(maxBacklog, n) {
+	b.waiters.Add(1) // before it tries: who leaves later wakes it
+	defer b.waiters.Add(-1)
+	for !b.try(n) {
 		b.room.Wait()
 	}
 	return nil
 }
 
+// try counts n bytes if there is room, or if nothing else is counted: what is
+// larger than the limit gets through alone.
+func (b *backlog) try(n int64) bool {
+	for {
+		before := b.bytes.Load()
+		if before > 0 && before+n > maxBacklog {
+			return false
+		}
+		if b.bytes.CompareAndSwap(before, before+n) {
+			return true
+		}
+	}
+}
+
 // force counts size bytes whatever the limit.
 func (b *backlog) force(size int) { b.bytes.Add(int64(size + postCost)) }
 
-// leave ends what enter began.
-func (b *backlog) leave(size int) { b.take(int64(size + postCost)) }
-
-func (b *backlog) take(n int64) {
-	b.bytes.Add(-n)
+// leave ends what enter or force began.
+func (b *backlog) leave(size int) {
+	b.bytes.Add(-int64(size + postCost))
 	if b.waiters.Load() > 0 {
 		b.mu.Lock()
 		b.room.Broadcast()

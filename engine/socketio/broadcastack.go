@@ -14,7 +14,8 @@ import (
 // EmitWithAck sends an event and waits until every client has acknowledged it.
 // It returns the first argument of each acknowledgement, in the order of their
 // arrival. When Timeout is over or ctx ends first, the error is ErrTimeout or
-// ctx's, beside the answers so far. It blocks: on a loop (an inline handler) it
+// ctx's, beside the answers so far; it is ErrOverloaded or the cluster's when
+// the event did not reach every loop or node. It blocks: on a loop (an inline handler) it
 // returns ErrOnLoop.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]sio.Value, error) {
 	if b.nsp.server.onLoop() {
@@ -44,7 +45,19 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 // goroutine of its own. An error means that nothing was sent, and fn is not
 // called.
 func (b Broadcast) EmitFunc(fn func(answers []sio.Value, err error), event string, args ...any) error {
-	_, err := b.emitFunc(func(values []sio.Value, err error) { go fn(values, err) }, event, args)
+	srv := b.nsp.server
+	_, err := b.emitFunc(func(values []sio.Value, err error) {
+		srv.workers.enter()
+		go func() {
+			defer srv.workers.leave()
+			defer func() {
+				if v := recover(); v != nil {
+					srv.panicked("a function that awaits acknowledgements", v)
+				}
+			}()
+			fn(values, err)
+		}()
+	}, event, args)
 	return err
 }
 
@@ -64,11 +77,12 @@ type collector struct {
 	mu      sync.Mutex
 	over    bool
 	timer   *time.Timer
-	nodes   int // that have not said how many clients they have; -1: to be asked
+	nodes   int // that have not said how many clients they have
 	clients int // that have not answered
 	single  bool
 	values  []sio.Value
 	request string // to other nodes
+	failed  error  // why not all were asked; nil: they were
 }
 
 func (b Broadcast) emitFunc(done func([]sio.Value, error), event string, args []any) (*collector, error) {
@@ -89,7 +103,7 @@ func (b Broadcast) emitFunc(done func([]sio.Value, error), event string, args []
 		c.request = n.requests.open(c)
 	}
 	c.mu.Unlock()
-	if err := b.deliverAcked(payload, c.id, c.await, c.counted); err != nil {
+	if err := b.deliverAcked(payload, c.id, c.await, c.missed, c.counted); err != nil {
 		c.abandon()
 		return nil, err
 	}
@@ -98,8 +112,9 @@ func (b Broadcast) emitFunc(done func([]sio.Value, error), event string, args []
 		m.RequestID = c.request
 		m.Packet.ID, m.Packet.HasID = c.id, true
 		if err := n.node.Publish(m); err != nil {
+			c.missed(err)
 			c.counted(0)
-			return c, nil // this node's clients still answer; the count says who did
+			return c, nil // this node's clients still answer
 		}
 		go c.askNodes()
 	}
@@ -115,9 +130,10 @@ func (b Broadcast) patience() time.Duration {
 }
 
 // deliverAcked sends an event with an ack id to this node's sockets. await is
-// called for each acknowledgement, and counted once with their number, when
-// all loops have sent it.
-func (b Broadcast) deliverAcked(payload sio.Payload, id uint64, await func([]sio.Value, error), counted func(int)) error {
+// called for each acknowledgement, missed for each loop that could not be
+// reached, and counted once with the number of sockets, when all loops have sent
+// it.
+func (b Broadcast) deliverAcked(payload sio.Payload, id uint64, await func([]sio.Value, error), missed func(error), counted func(int)) error {
 	n := b.nsp
 	h := sio.Header{Type: sio.Event, Namespace: n.name, ID: id, HasID: true}
 	p, err := n.encodePayload(h, payload, !b.uncompressed)
@@ -140,7 +156,7 @@ func (b Broadcast) deliverAcked(payload sio.Payload, id uint64, await func([]sio
 		}
 	}
 	for _, ln := range lanes {
-		if ln.post(p.Size(), func() {
+		if err := ln.post(p.Size(), func() {
 			targets := ln.resolve(b.rooms, b.except)
 			for _, s := range targets {
 				s.awaitAck(id, await)
@@ -149,11 +165,19 @@ func (b Broadcast) deliverAcked(payload sio.Payload, id uint64, await func([]sio
 			k := len(targets)
 			ln.release(targets)
 			tell(k)
-		}) != nil {
+		}); err != nil {
+			missed(err)
 			tell(0)
 		}
 	}
 	return nil
+}
+
+// missed notes that some were not asked.
+func (c *collector) missed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = err
 }
 
 // await takes one client's acknowledgement.
@@ -228,6 +252,9 @@ func (c *collector) endLocked(err error) {
 	c.timer.Stop()
 	if c.request != "" {
 		c.nsp.requests.close(c.request)
+	}
+	if err == nil {
+		err = c.failed
 	}
 	c.done(slices.Clip(c.values), err)
 }

@@ -134,7 +134,7 @@ func (n *Namespace) broadcastForNode(b Broadcast, m *cluster.Message) error {
 			return
 		}
 		respond(&cluster.Message{Kind: cluster.BroadcastAck, Args: payload})
-	}, func(clients int) {
+	}, func(error) { n.server.clusterLost.Add(1) }, func(clients int) {
 		respond(&cluster.Message{Kind: cluster.BroadcastClientCount, Count: clients})
 	})
 }

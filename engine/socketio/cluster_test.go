@@ -1,21 +1,23 @@
 package socketio_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/codec/cluster"
 	"github.com/fe4bcecb/wsd/engine/socketio"
 )
 
 // pair is two servers of a cluster with a client each.
 func pair(t *testing.T, setup func(node string, io *socketio.Server)) (a, b *server, all *crowd) {
 	t.Helper()
-	cluster := broker.NewMemoryCluster()
+	nodes := broker.NewMemoryCluster()
 	made := make(chan *socketio.Socket, 1)
 	start := func(node string) *server {
-		return serve(t, socketio.Options{Cluster: cluster}, func(io *socketio.Server) {
+		return serve(t, socketio.Options{Cluster: nodes}, func(io *socketio.Server) {
 			announce(made)(io)
 			if setup != nil {
 				setup(node, io)
@@ -128,5 +130,36 @@ func TestClusterNodeLeaves(t *testing.T) {
 	found, err := a.FetchSockets(t.Context())
 	if err != nil || len(found) != 1 || found[0].ID != w.sockets[0].ID() {
 		t.Errorf("found %v, %v", found, err)
+	}
+}
+
+// deaf is a cluster whose nodes can't be reached.
+type deaf struct{ broker.Cluster }
+
+type deafNode struct{ broker.ClusterNode }
+
+func (d deaf) Join(namespace string, deliver func(*cluster.Message)) (broker.ClusterNode, error) {
+	n, err := d.Cluster.Join(namespace, deliver)
+	return deafNode{n}, err
+}
+
+func (deafNode) Publish(*cluster.Message) error { return broker.ErrUnavailable }
+
+// Answers that lack because other nodes were not asked are no success.
+func TestAckedBroadcastThatIsNotPublished(t *testing.T) {
+	made := make(chan *socketio.Socket, 1)
+	srv := serve(t, socketio.Options{Cluster: deaf{broker.NewMemoryCluster()}}, announce(made))
+	c := srv.connect(t)
+	<-made
+	go func() {
+		c.expect(`420["q"]`)
+		c.send(`430["a"]`)
+	}()
+	values, err := srv.EmitWithAck(t.Context(), "q")
+	if !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("error %v", err)
+	}
+	if len(values) != 1 || values[0].String() != "a" {
+		t.Errorf("answers %v", values)
 	}
 }
