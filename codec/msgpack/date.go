@@ -1,6 +1,8 @@
 package msgpack
 
-import "strconv"
+import (
+	"strconv"
+)
 
 const (
 	dayMS = 86_400_000

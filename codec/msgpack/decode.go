@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fe4bcecb/wsd/codec/jsontext"
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
@@ -138,7 +139,7 @@ func appendKey(dst []byte, t *Token) []byte {
 	case KindUint:
 		return strconv.AppendUint(dst, t.Bits, 10)
 	case KindFloat:
-		return appendNumber(dst, math.Float64frombits(t.Bits))
+		return jsontext.AppendNumber(dst, math.Float64frombits(t.Bits), 64)
 	}
 	return append(dst, t.Data...)
 }

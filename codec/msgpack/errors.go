@@ -1,6 +1,8 @@
 package msgpack
 
-import "errors"
+import (
+	"errors"
+)
 
 var (
 	// ErrShort says that the input ends too early, or announces more than it

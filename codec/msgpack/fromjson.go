@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/fe4bcecb/wsd/codec/jsontext"
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
@@ -148,9 +149,9 @@ func (p *part) member(b []byte, i int, marks bool) (value int, err error) {
 		return value, err
 	}
 	switch {
-	case isText(key, placeholderKey):
+	case jsontext.Is(key, placeholderKey):
 		p.marked = b[value] == 't'
-	case isText(key, numberKey):
+	case jsontext.Is(key, numberKey):
 		p.num = index(b, value) + 1
 	}
 	return value, nil
@@ -267,7 +268,7 @@ func (t *transcoder) text(dst []byte) []byte {
 	}
 	// Its length is known only behind the longest head it can have.
 	at := len(dst)
-	dst = unquote(append(dst, make([]byte, longestHead)...), s)
+	dst = jsontext.Unquote(append(dst, make([]byte, longestHead)...), s)
 	n := len(dst) - at - longestHead
 	text := appendStringHead(dst[:at], n)
 	return append(text, dst[at+longestHead:]...)

@@ -3,6 +3,9 @@ package msgpack
 import (
 	"math"
 	"strconv"
+
+	"github.com/fe4bcecb/wsd/codec/jsontext"
+	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
 // ToJSON appends the value that fills b to dst as JSON.stringify writes it:
@@ -61,9 +64,9 @@ func (w *jsonWriter) token(t *Token, b []byte, depth int) (rest []byte, err erro
 	case KindUint:
 		w.dst = strconv.AppendUint(w.dst, t.Bits, 10)
 	case KindFloat:
-		w.dst = appendNumber(w.dst, math.Float64frombits(t.Bits))
+		w.dst = jsontext.AppendNumber(w.dst, math.Float64frombits(t.Bits), 64)
 	case KindString:
-		w.dst = appendQuoted(w.dst, t.Data)
+		w.dst = jsontext.AppendQuoted(w.dst, conv.String(t.Data))
 	case KindTime:
 		w.dst = appendISO(w.dst, Time(t.Bits))
 	case KindBinary:
@@ -138,7 +141,7 @@ func (w *jsonWriter) object(n int, b []byte, depth int) (rest []byte, err error)
 func (w *jsonWriter) key(t *Token) {
 	if t.Kind == KindString {
 		w.lookalike = w.lookalike || string(t.Data) == placeholderKey
-		w.dst = append(appendQuoted(w.dst, t.Data), ':')
+		w.dst = append(jsontext.AppendQuoted(w.dst, conv.String(t.Data)), ':')
 		return
 	}
 	w.dst = append(appendKey(append(w.dst, '"'), t), '"', ':')

@@ -3,6 +3,7 @@ package sio
 import (
 	"strconv"
 
+	"github.com/fe4bcecb/wsd/codec/jsontext"
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
@@ -69,8 +70,8 @@ func (r *reader) value() any {
 
 func (r *reader) text() string {
 	start := r.i + 1
-	r.i = skipString(r.b, start)
-	return string(unquote(nil, r.b[start:r.i-1]))
+	r.i = jsontext.SkipString(r.b, start)
+	return string(jsontext.Unquote(nil, r.b[start:r.i-1]))
 }
 
 func (r *reader) array() []any {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/fe4bcecb/wsd/codec/jsontext"
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
@@ -289,12 +290,12 @@ func checkName(array []byte) error {
 	if array[i] != '"' {
 		return ErrPayload
 	}
-	end := skipString(array, i+1)
+	end := jsontext.SkipString(array, i+1)
 	if name := array[i+1 : end-1]; len(name) <= len("removeListener") && IsReserved(conv.String(name)) {
 		return ErrReserved
 	} else if bytes.IndexByte(name, '\\') >= 0 {
 		var buf [64]byte
-		if text := unquote(buf[:0], name); IsReserved(conv.String(text)) {
+		if text := jsontext.Unquote(buf[:0], name); IsReserved(conv.String(text)) {
 			return ErrReserved
 		}
 	}

@@ -2,12 +2,12 @@ package sio
 
 import (
 	"encoding/json"
-	"math"
 	"reflect"
 	"slices"
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/fe4bcecb/wsd/codec/jsontext"
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
@@ -197,7 +197,7 @@ func (e *encoder) value(v any) error {
 	case nil:
 		e.null()
 	case string:
-		e.dst = appendQuoted(e.dst, v)
+		e.dst = jsontext.AppendQuoted(e.dst, v)
 	case Value:
 		return e.passed(v)
 	case *Value:
@@ -219,9 +219,9 @@ func (e *encoder) value(v any) error {
 	case uint32:
 		e.dst = strconv.AppendUint(e.dst, uint64(v), 10)
 	case float64:
-		e.dst = appendFloat(e.dst, v, 64)
+		e.dst = jsontext.AppendNumber(e.dst, v, 64)
 	case float32:
-		e.dst = appendFloat(e.dst, float64(v), 32)
+		e.dst = jsontext.AppendNumber(e.dst, float64(v), 32)
 	case []byte:
 		e.attach(v)
 	case Binary:
@@ -260,7 +260,7 @@ func (e *encoder) object(m map[string]any) error {
 		if i > 0 {
 			e.dst = append(e.dst, ',')
 		}
-		e.dst = append(appendQuoted(e.dst, key), ':')
+		e.dst = append(jsontext.AppendQuoted(e.dst, key), ':')
 		if err := e.value(m[key]); err != nil {
 			return err
 		}
@@ -325,7 +325,7 @@ func appendCompact(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
 		case c == '"':
-			i = skipString(text, i+1)
+			i = jsontext.SkipString(text, i+1)
 		case c <= ' ':
 			dst = append(dst, text[from:i]...)
 			i = skipSpace(text, i)
@@ -335,23 +335,4 @@ func appendCompact(dst, text []byte) []byte {
 		}
 	}
 	return append(dst, text[from:]...)
-}
-
-// appendFloat writes a number as JSON.stringify does.
-func appendFloat(dst []byte, f float64, bits int) []byte {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return append(dst, null...)
-	}
-	if f == 0 {
-		return append(dst, '0') // -0 too
-	}
-	if abs := math.Abs(f); abs >= 1e-6 && abs < 1e21 {
-		return strconv.AppendFloat(dst, f, 'f', -1, bits)
-	}
-	dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
-	if n := len(dst); dst[n-4] == 'e' && dst[n-2] == '0' {
-		dst[n-2] = dst[n-1] // e-09 to e-9
-		dst = dst[:n-1]
-	}
-	return dst
 }

@@ -1,5 +1,7 @@
 package sio
 
+import "github.com/fe4bcecb/wsd/codec/jsontext"
+
 // Payload is a list of arguments that was encoded once, and can be sent to any
 // namespace with any id. It is not to be changed.
 type Payload struct {
@@ -51,6 +53,6 @@ func (p Payload) With(extra string) Payload {
 	if skipSpace(array, 1) < len(array) {
 		dst = append(dst, ',')
 	}
-	dst = append(appendQuoted(dst, extra), ']')
+	dst = append(jsontext.AppendQuoted(dst, extra), ']')
 	return Payload{JSON: dst, Attachments: p.Attachments}
 }

@@ -1,6 +1,10 @@
 package sio
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/fe4bcecb/wsd/codec/jsontext"
+)
 
 // span is a placeholder in JSON.
 type span struct {
@@ -52,7 +56,7 @@ func placeholders(dst []span, b []byte) ([]span, error) {
 			key = levels[len(levels)-1].object
 			i++
 		case '"':
-			end := skipString(b, i+1)
+			end := jsontext.SkipString(b, i+1)
 			text := b[i+1 : end-1]
 			i = end
 			if !key {
@@ -63,9 +67,9 @@ func placeholders(dst []span, b []byte) ([]span, error) {
 			i = skipSpace(b, i)
 			top := &levels[len(levels)-1]
 			switch {
-			case isText(text, placeholderKey):
+			case jsontext.Is(text, placeholderKey):
 				top.marked = b[i] == 't'
-			case isText(text, numberKey):
+			case jsontext.Is(text, numberKey):
 				top.num = placeholderNumber(b, i)
 			}
 		default:

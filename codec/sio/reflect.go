@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/fe4bcecb/wsd/codec/jsontext"
 )
 
 // reflected writes a value of any type. What cannot hold binary data is left to
@@ -85,7 +87,7 @@ func (e *encoder) mapping(v reflect.Value) error {
 		if i > 0 {
 			e.dst = append(e.dst, ',')
 		}
-		e.dst = append(appendQuoted(e.dst, m.key), ':')
+		e.dst = append(jsontext.AppendQuoted(e.dst, m.key), ':')
 		if err := e.reflected(m.value); err != nil {
 			return err
 		}
@@ -127,7 +129,7 @@ func (e *encoder) structure(v reflect.Value) error {
 			e.dst = append(e.dst, ',')
 		}
 		first = false
-		e.dst = append(appendQuoted(e.dst, f.name), ':')
+		e.dst = append(jsontext.AppendQuoted(e.dst, f.name), ':')
 		write := e.reflected
 		if f.quoted {
 			write = e.quoted
@@ -147,7 +149,7 @@ func (e *encoder) quoted(v reflect.Value) error {
 		return err
 	}
 	if text := string(e.dst[start:]); text != null {
-		e.dst = appendQuoted(e.dst[:start], text)
+		e.dst = jsontext.AppendQuoted(e.dst[:start], text)
 	}
 	return nil
 }

@@ -1,8 +1,7 @@
 package sio
 
 import (
-	"encoding/binary"
-	"math/bits"
+	"github.com/fe4bcecb/wsd/codec/jsontext"
 )
 
 // maxNesting is the greatest depth that [scan] has room for.
@@ -21,7 +20,7 @@ func scan(b []byte, i, maxDepth int) (int, error) {
 		}
 		switch c := b[i]; {
 		case c == '"':
-			if i = skipString(b, i+1); i < 0 {
+			if i = jsontext.SkipString(b, i+1); i < 0 {
 				return 0, ErrPayload
 			}
 		case c == '{':
@@ -100,82 +99,13 @@ func skipKey(b []byte, i int) int {
 	if i = skipSpace(b, i); i >= len(b) || b[i] != '"' {
 		return -1
 	}
-	if i = skipString(b, i+1); i < 0 {
+	if i = jsontext.SkipString(b, i+1); i < 0 {
 		return -1
 	}
 	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
 		return -1
 	}
 	return i + 1
-}
-
-const (
-	ones  = 0x0101010101010101
-	highs = 0x8080808080808080
-)
-
-// stringStop returns the index of the first byte from b[i] on that does not
-// stand for itself in a string: a quote, a backslash, or a control character.
-func stringStop(b []byte, i int) int {
-	for i+8 <= len(b) {
-		// Eight bytes at a time. Each test sets the high bit of the bytes it
-		// looks for; a borrow can set more above the first, never below it.
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^('"'*ones), w^('\\'*ones)
-		stop := ((quote-ones)&^quote | (slash-ones)&^slash | (w-' '*ones)&^w) & highs
-		if stop != 0 {
-			return i + bits.TrailingZeros64(stop)/8
-		}
-		i += 8
-	}
-	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {
-		i++
-	}
-	return i
-}
-
-// skipString returns the index behind the string whose text starts at b[i], or
-// -1 if it is malformed.
-func skipString(b []byte, i int) int {
-	for {
-		if i = stringStop(b, i); i >= len(b) {
-			return -1
-		}
-		if b[i] == '"' {
-			return i + 1
-		}
-		if b[i] != '\\' || i+1 >= len(b) {
-			return -1
-		}
-		switch b[i+1] {
-		case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			i += 2
-		case 'u':
-			if len(b)-i < 6 || hex4(b[i+2:]) < 0 {
-				return -1
-			}
-			i += 6
-		default:
-			return -1
-		}
-	}
-}
-
-// hex4 reads four hexadecimal digits, or returns -1.
-func hex4(b []byte) rune {
-	var r rune
-	for _, c := range b[:4] {
-		switch {
-		case c-'0' <= 9:
-			c -= '0'
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return -1
-		}
-		r = r<<4 | rune(c)
-	}
-	return r
 }
 
 // isNumber says whether a number starts with c.
@@ -236,13 +166,13 @@ func skipLiteral(b []byte, i int) int {
 func next(b []byte, i int) int {
 	switch b[i] {
 	case '"':
-		return skipString(b, i+1)
+		return jsontext.SkipString(b, i+1)
 	case '{', '[':
 		depth := 0
 		for {
 			switch b[i] {
 			case '"':
-				i = skipString(b, i+1)
+				i = jsontext.SkipString(b, i+1)
 				continue
 			case '{', '[':
 				depth++

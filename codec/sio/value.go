@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/fe4bcecb/wsd/codec/jsontext"
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
@@ -77,7 +78,7 @@ func (v Value) AppendText(dst []byte) (text []byte, ok bool) {
 	if v.raw == "" || v.raw[0] != '"' {
 		return dst, false
 	}
-	return unquote(dst, v.bytes()[1:len(v.raw)-1]), true
+	return jsontext.Unquote(dst, v.bytes()[1:len(v.raw)-1]), true
 }
 
 // String is the text of a string, and of anything else its JSON. It is how the

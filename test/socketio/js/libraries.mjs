@@ -4,7 +4,7 @@ import parser from 'socket.io-msgpack-parser';
 
 const require = createRequire(import.meta.url);
 
-export function library(name) {
+export function clientLibrary(name) {
   switch (name) {
     case '4': return { lib: require('socket.io-client').io, version: 4 };
     case '3': return { lib: require('client3').io, version: 3 };

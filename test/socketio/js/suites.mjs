@@ -13,7 +13,7 @@ import * as serveChecks from './checks/serve.mjs';
 import * as silenceChecks from './checks/silence.mjs';
 import * as stormChecks from './checks/storm.mjs';
 import { common as commonChecks } from './checks/index.mjs';
-import { library } from './libraries.mjs';
+import { clientLibrary } from './libraries.mjs';
 import { inPages, withChromium } from './pages.mjs';
 import { chosen, runChecks } from './suite.mjs';
 
@@ -28,7 +28,7 @@ const idleSuite = (checks) => (settings, report, order) => Promise.all(
 );
 
 function byTransport(checks, { client = '4', only, ...environment }, transport, report, order) {
-  return runChecks(transport, chosen(checks, only), { ...environment, ...library(client), transport, order }, report);
+  return runChecks(transport, chosen(checks, only), { ...environment, transport, order, ...clientLibrary(client) }, report);
 }
 
 const { expired: expiredCheck, ...recoveryOnly } = recoveryChecks;
