@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/fe4bcecb/wsd/codec/cluster"
 )
@@ -19,17 +21,34 @@ type Cluster interface {
 	// Join attaches a node to a namespace. A namespace of one process is one node:
 	// joined twice, it is two.
 	//
-	// deliver gets the messages of the other nodes, never two at a time, and
+	// It does not block: what the membership needs of a server follows soon.
+	//
+	// The error is ErrClosed or the implementation's.
+	Join(namespace string, r ClusterReceiver) (ClusterNode, error)
+}
+
+// ClusterReceiver is what a node does with what it is given.
+type ClusterReceiver struct {
+	// Deliver gets the messages of the other nodes, never two at a time, and
 	// perhaps before Join has returned. All of them passed [cluster.Message.Check].
 	// It must not change a message, nor block for long: the node's other messages
 	// wait behind it. It may keep a message, and call the methods of the node.
-	//
-	// The error is ErrClosed, ErrUnavailable or the implementation's.
-	Join(namespace string, deliver func(*cluster.Message)) (ClusterNode, error)
+	Deliver func(*cluster.Message)
+	// Gap is told when messages were lost, in their place among the calls of
+	// Deliver. nil: nobody wants to know.
+	Gap func(Gap)
+}
+
+// Members are the other nodes of a namespace that will answer a question.
+type Members struct {
+	// Others is how many.
+	Others int
+	// UIDs are those whose names are known; Node's servers need not be among them.
+	UIDs []string
 }
 
 // ClusterNode is a node's membership in one namespace of a Cluster. Its methods
-// are safe from any goroutine, a loop's included: but for Nodes none blocks.
+// are safe from any goroutine, a loop's included: but for Members none blocks.
 type ClusterNode interface {
 	// UID is the node's name in this namespace, as Message.UID has it. It is never
 	// empty, and never that of another node.
@@ -46,10 +65,10 @@ type ClusterNode interface {
 	// question. If that has left, nothing happens. Errors and the rest are as for
 	// Publish.
 	Respond(uid string, m *cluster.Message) error
-	// Nodes is how many other nodes will answer a question that is published now.
-	// It may ask a server: not to be called on a loop. Errors are ErrUnavailable,
-	// ErrClosed and ctx's.
-	Nodes(ctx context.Context) (int, error)
+	// Members tells which other nodes will answer a question that is published now.
+	// It may ask a server, and waits until answers can reach this node: not to be
+	// called on a loop. Errors are ErrUnavailable, ErrClosed and ctx's.
+	Members(ctx context.Context) (Members, error)
 	// RoomJoined and RoomLeft tell that a room has its first member on this node,
 	// or lost its last one, in this order for each room: an implementation may
 	// subscribe room by room. The room of a socket's own id is not told.
@@ -58,8 +77,46 @@ type ClusterNode interface {
 	// Health tells whether messages really pass. Lost counts those that were
 	// refused or dropped for this node.
 	Health() Health
-	// Leave ends the membership. Messages that wait for deliver are dropped; one
+	// Leave ends the membership. Messages that wait for Deliver are dropped; one
 	// call of it at most is still under way when Leave returns. It may be called
-	// twice, and from deliver.
+	// twice, and from Deliver.
 	Leave()
 }
+
+// ClusterLog is a [ClusterNode] that keeps what is broadcast for a while, and the
+// sessions of clients that went away: connection state recovery works on any
+// node then. Messages that are delivered carry their Offset.
+type ClusterLog interface {
+	ClusterNode
+	// Append is Publish of a Broadcast that asks for no answers. done is called
+	// once, with the message's offset, when the log has it; with an error when it
+	// has not, or that is not known. Calls of done come in the order of the calls
+	// of Append, not while Append runs, and must not block. An error of Append
+	// means that done is not called.
+	Append(m *cluster.Message, done func(offset string, err error)) error
+	// StoreSession keeps the state of a client that went away, for at most ttl.
+	// Like Publish it does not wait; losses are counted.
+	StoreSession(s *cluster.Session, ttl time.Duration) error
+	// RestoreSession takes a session, and reads what was broadcast after an
+	// offset. Nobody gets a session twice. The error is ErrNoSession if there is
+	// none or the log does not reach back, ErrOffset for no offset of this log,
+	// ErrUnavailable, ErrClosed or ctx's. It blocks: not to be called on a loop.
+	RestoreSession(ctx context.Context, pid, offset string) (*cluster.Session, Missed, error)
+	// MissedSince reads on from Missed.Last, for the same session. Errors are
+	// RestoreSession's.
+	MissedSince(ctx context.Context, s *cluster.Session, offset string) (Missed, error)
+}
+
+// Missed is what a session has not got.
+type Missed struct {
+	// Messages are the broadcasts for the session's rooms, each with its Offset,
+	// in the order of the log. Volatile ones and those that ask for answers are
+	// not among them.
+	Messages []*cluster.Message
+	// Last is how far the log was read: everything up to this offset that was for
+	// the session is in Messages, or was there before.
+	Last string
+}
+
+// ErrNoSession says that a session can't be restored.
+var ErrNoSession = errors.New("broker: no such session, or its messages are gone")

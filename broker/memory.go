@@ -1,8 +1,11 @@
 package broker
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
-// Memory joins nodes of one process. Publishing calls the other nodes' deliver
+// Memory joins nodes of one process. Publishing calls the other nodes' Deliver
 // functions before it returns. The zero value is ready.
 type Memory struct {
 	mu     sync.RWMutex
@@ -13,13 +16,13 @@ type Memory struct {
 
 type memoryNode struct {
 	broker *Memory
-	// ordered keeps deliver from being called by two publishers at a time.
+	// ordered keeps Deliver from being called by two publishers at a time.
 	ordered sync.Mutex
-	deliver Deliver
+	r       TopicsReceiver
 }
 
 // Join implements Topics.
-func (m *Memory) Join(deliver Deliver) (Node, error) {
+func (m *Memory) Join(r TopicsReceiver) (Node, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -29,7 +32,7 @@ func (m *Memory) Join(deliver Deliver) (Node, error) {
 		m.nodes = map[*memoryNode]struct{}{}
 		m.topics = map[string]map[*memoryNode]struct{}{}
 	}
-	n := &memoryNode{broker: m, deliver: deliver}
+	n := &memoryNode{broker: m, r: r}
 	m.nodes[n] = struct{}{}
 	return n, nil
 }
@@ -85,11 +88,21 @@ func (n *memoryNode) Publish(msg Message) error {
 	for other := range m.topics[msg.Topic] {
 		if other != n {
 			other.ordered.Lock()
-			other.deliver(msg)
+			other.r.Deliver(msg)
 			other.ordered.Unlock()
 		}
 	}
 	return nil
+}
+
+// PublishWait implements Node.
+func (n *memoryNode) PublishWait(_ context.Context, msg Message) (offset string, err error) {
+	return "", n.Publish(msg)
+}
+
+// History implements Node.
+func (n *memoryNode) History(context.Context, string, string, int) (History, error) {
+	return History{}, ErrNoHistory
 }
 
 // Health implements Node.

@@ -9,7 +9,7 @@ import (
 	"github.com/fe4bcecb/wsd/codec/cluster"
 )
 
-// What may wait for one node's deliver: more is lost, and counted.
+// What may wait for one node's Deliver: more is lost, and counted.
 const (
 	maxClusterQueue = 64 << 10 // messages
 	maxClusterBytes = 64 << 20 // of Message.Size; a single one may be larger
@@ -30,11 +30,11 @@ func NewMemoryCluster() *MemoryCluster {
 }
 
 // Join implements [Cluster]. There is no error.
-func (c *MemoryCluster) Join(namespace string, deliver func(*cluster.Message)) (ClusterNode, error) {
+func (c *MemoryCluster) Join(namespace string, r ClusterReceiver) (ClusterNode, error) {
 	var b [8]byte
 	// crypto/rand.Read never fails.
 	_, _ = rand.Read(b[:])
-	n := &memoryMember{cluster: c, namespace: namespace, uid: hex.EncodeToString(b[:]), deliver: deliver}
+	n := &memoryMember{cluster: c, namespace: namespace, uid: hex.EncodeToString(b[:]), receiver: r}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.nodes[namespace] == nil {
@@ -49,7 +49,7 @@ type memoryMember struct {
 	cluster   *MemoryCluster
 	namespace string
 	uid       string
-	deliver   func(*cluster.Message)
+	receiver  ClusterReceiver
 
 	mu      sync.Mutex
 	left    bool
@@ -103,15 +103,21 @@ func (n *memoryMember) Respond(uid string, m *cluster.Message) error {
 	return nil
 }
 
-// Nodes implements [ClusterNode].
-func (n *memoryMember) Nodes(context.Context) (int, error) {
+// Members implements [ClusterNode].
+func (n *memoryMember) Members(context.Context) (Members, error) {
 	n.cluster.mu.RLock()
 	defer n.cluster.mu.RUnlock()
 	nodes := n.cluster.nodes[n.namespace]
 	if nodes[n.uid] != n {
-		return 0, ErrClosed
+		return Members{}, ErrClosed
 	}
-	return len(nodes) - 1, nil
+	m := Members{Others: len(nodes) - 1}
+	for uid := range nodes {
+		if uid != n.uid {
+			m.UIDs = append(m.UIDs, uid)
+		}
+	}
+	return m, nil
 }
 
 // RoomJoined implements [ClusterNode]. Every node hears everything.
@@ -174,7 +180,7 @@ func (n *memoryMember) run() {
 		if m == nil {
 			return
 		}
-		n.deliver(m)
+		n.receiver.Deliver(m)
 	}
 }
 

@@ -49,17 +49,17 @@ func TestMemoryClusterOverflow(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := broker.NewMemoryCluster()
-			a, err := c.Join("/", func(*cluster.Message) {})
+			a, err := c.Join("/", broker.ClusterReceiver{Deliver: func(*cluster.Message) {}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer a.Leave()
 			release := make(chan struct{})
 			var got atomic.Int64
-			b, err := c.Join("/", func(*cluster.Message) {
+			b, err := c.Join("/", broker.ClusterReceiver{Deliver: func(*cluster.Message) {
 				<-release
 				got.Add(1)
-			})
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,7 +33,7 @@ func (b *inbox) take() []string {
 func join(t *testing.T, m *broker.Memory) (broker.Node, *inbox) {
 	t.Helper()
 	b := new(inbox)
-	n, err := m.Join(b.deliver)
+	n, err := m.Join(broker.TopicsReceiver{Deliver: b.deliver})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestMemoryAfterLeaveAndClose(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Join(func(broker.Message) {}); !errors.Is(err, broker.ErrClosed) {
+	if _, err := m.Join(broker.TopicsReceiver{Deliver: func(broker.Message) {}}); !errors.Is(err, broker.ErrClosed) {
 		t.Errorf("Join after Close: %v", err)
 	}
 	if err := a.Publish(broker.Message{Topic: "t"}); !errors.Is(err, broker.ErrClosed) {

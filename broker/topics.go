@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -15,6 +16,10 @@ var (
 	ErrOverflow = errors.New("broker: queue full")
 	// ErrUnavailable says that the broker cannot reach the other nodes.
 	ErrUnavailable = errors.New("broker: unavailable")
+	// ErrNoHistory says that a topic keeps no history.
+	ErrNoHistory = errors.New("broker: topic keeps no history")
+	// ErrOffset says that an offset is none of this broker's.
+	ErrOffset = errors.New("broker: malformed offset")
 )
 
 // Message is one publication.
@@ -25,22 +30,34 @@ type Message struct {
 	Data []byte
 	// Binary tells a binary message from a text.
 	Binary bool
+	// Offset is the message's place in its topic's log, on delivery; "" for a
+	// topic that keeps no history.
+	Offset string
 }
 
-// Deliver receives a message that another node published. It is called in the
-// order of each publisher, never by two goroutines for one topic at a time, and
-// must not block.
-type Deliver func(Message)
+// TopicsReceiver is what a node of Topics does with what it is given.
+type TopicsReceiver struct {
+	// Deliver receives a message that another node published. It is called in
+	// the order of each publisher, never by two goroutines for one topic at a
+	// time, and must not block.
+	Deliver func(Message)
+	// Gap is told when messages of a topic were lost; topic "" stands for every
+	// topic that is subscribed to. It is called where Deliver would have been,
+	// and must not block. nil: nobody wants to know.
+	Gap func(topic string, g Gap)
+}
 
 // Topics carries raw topics between nodes. Every method is safe from any
-// goroutine, and none blocks on the network: an event loop calls them.
+// goroutine, and none blocks on the network unless it takes a context: an event
+// loop calls them.
 //
 // Messages of one publisher arrive in the order of its Publish calls. A message
 // arrives at most once, at every node whose subscription was established
-// before it was published, and never at the node that published it.
+// before it was published, and never at the node that published it. What is lost
+// on the way is told by TopicsReceiver.Gap and counted in Health.Lost.
 type Topics interface {
-	// Join attaches a node: from now on deliver gets what it subscribes to.
-	Join(deliver Deliver) (Node, error)
+	// Join attaches a node: from now on r gets what it subscribes to.
+	Join(r TopicsReceiver) (Node, error)
 	// Close detaches all nodes.
 	Close() error
 }
@@ -54,12 +71,42 @@ type Node interface {
 	// release the topic late.
 	Unsubscribe(topic string)
 	// Publish hands a message to the other nodes. ErrOverflow, ErrUnavailable
-	// and ErrClosed mean that it was not taken.
+	// and ErrClosed mean that it was not taken; nil that it is on its way.
 	Publish(Message) error
+	// PublishWait is Publish that returns when the broker has the message. offset
+	// is its place in the topic's log, "" for a topic that keeps no history. An
+	// error other than ErrOverflow, ErrUnavailable and ErrClosed (ctx's, say)
+	// leaves open whether the broker took it. It blocks: not to be called on a
+	// loop.
+	PublishWait(ctx context.Context, m Message) (offset string, err error)
+	// History returns what a topic's log keeps after an offset ("": from its
+	// beginning), the oldest first, at most limit messages (the newest, if since
+	// is ""). Errors are ErrNoHistory for a topic that keeps none, ErrOffset,
+	// ErrUnavailable, ErrClosed and ctx's. It blocks: not to be called on a loop.
+	History(ctx context.Context, topic, since string, limit int) (History, error)
 	// Health tells whether messages really pass.
 	Health() Health
-	// Leave ends the membership. deliver is not called after it returns.
+	// Leave ends the membership. Deliver is not called after it returns.
 	Leave() error
+}
+
+// History is a part of a topic's log.
+type History struct {
+	Messages []Message
+	// Complete is true when nothing is missing between the offset that was asked
+	// for and the first message; it is false when the log was trimmed beyond it,
+	// or began anew.
+	Complete bool
+	// More is true when the limit kept some of the newest back.
+	More bool
+	// Last is the offset of the log's newest message, "" when it is empty.
+	Last string
+}
+
+// Retention is how much of a topic's history is kept; at least one is above 0.
+type Retention struct {
+	Messages int           // the newest ones, about; 0: any number
+	Age      time.Duration // not older than this, about; 0: any age
 }
 
 // Health is a node's view of its broker.
@@ -73,4 +120,7 @@ type Health struct {
 	Lag time.Duration
 	// Lost counts messages that were refused or known to be missed.
 	Lost uint64
+	// Gaps counts the times that messages were lost, or may have been: what
+	// receivers were told as Gap.
+	Gaps uint64
 }

@@ -270,7 +270,7 @@ func (a *App) bringUp() error {
 		return ErrShutdown
 	}
 	if a.opts.Broker != nil {
-		node, err := a.opts.Broker.Join(a.fromBroker)
+		node, err := a.opts.Broker.Join(broker.TopicsReceiver{Deliver: a.fromBroker})
 		if err != nil {
 			return fmt.Errorf("engine: broker: %w", err)
 		}

@@ -298,12 +298,12 @@ func countsNodes(t *testing.T, process func() broker.Cluster) {
 			}
 		}()
 		testkit.Eventually(t, func() bool {
-			n, err := m.node.Nodes(ctx)
+			all, err := m.node.Members(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = n
-			return n == want
+			got = all.Others
+			return got == want
 		}, patience)
 	}
 	a := join(t, process(), namespace)
@@ -316,7 +316,7 @@ func countsNodes(t *testing.T, process func() broker.Cluster) {
 	others(a, 1)
 	b.node.Leave()
 	others(a, 0)
-	if _, err := b.node.Nodes(ctx); !errors.Is(err, broker.ErrClosed) {
+	if _, err := b.node.Members(ctx); !errors.Is(err, broker.ErrClosed) {
 		t.Errorf("after Leave: %v", err)
 	}
 }
@@ -379,12 +379,12 @@ func leavesInside(t *testing.T, process func() broker.Cluster) {
 	var calls atomic.Int32
 	var node atomic.Pointer[broker.ClusterNode]
 	left := make(chan struct{})
-	b, err := process().Join(namespace, func(*cluster.Message) {
+	b, err := process().Join(namespace, broker.ClusterReceiver{Deliver: func(*cluster.Message) {
 		if calls.Add(1) == 1 {
 			(*node.Load()).Leave()
 			close(left)
 		}
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,10 +406,10 @@ func neverBlocks(t *testing.T, process func() broker.Cluster) {
 	a, c := join(t, process(), namespace), join(t, process(), namespace)
 	var got atomic.Int32
 	release := make(chan struct{})
-	b, err := process().Join(namespace, func(*cluster.Message) {
+	b, err := process().Join(namespace, broker.ClusterReceiver{Deliver: func(*cluster.Message) {
 		<-release
 		got.Add(1)
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,14 +429,14 @@ func neverBlocks(t *testing.T, process func() broker.Cluster) {
 func deliversOneByOne(t *testing.T, process func() broker.Cluster) {
 	const senders, messages = 3, 100
 	var running, got atomic.Int32
-	b, err := process().Join(namespace, func(*cluster.Message) {
+	b, err := process().Join(namespace, broker.ClusterReceiver{Deliver: func(*cluster.Message) {
 		if running.Add(1) > 1 {
 			t.Error("two deliveries at a time")
 		}
 		runtime.Gosched() // gives a second one its chance
 		got.Add(1)
 		running.Add(-1)
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -467,7 +467,7 @@ func allAtOnce(t *testing.T, process func() broker.Cluster) {
 		wg.Go(func() {
 			for i := range rounds {
 				m := &member{namespace: namespace}
-				node, err := processes[w%len(processes)].Join(namespace, m.keep)
+				node, err := processes[w%len(processes)].Join(namespace, broker.ClusterReceiver{Deliver: m.keep})
 				if err != nil {
 					t.Error(err)
 					return
@@ -475,7 +475,7 @@ func allAtOnce(t *testing.T, process func() broker.Cluster) {
 				m.node = node
 				node.RoomJoined("r")
 				err = errors.Join(node.Publish(m.event("e", "r")), node.Respond(fixed.node.UID(), m.count("r", i)))
-				if _, count := node.Nodes(ctx); err != nil || count != nil {
+				if _, count := node.Members(ctx); err != nil || count != nil {
 					t.Error(err, count)
 				}
 				node.Health()
@@ -489,8 +489,8 @@ func allAtOnce(t *testing.T, process func() broker.Cluster) {
 	}
 	wg.Wait()
 	testkit.Eventually(t, func() bool {
-		n, err := fixed.node.Nodes(ctx)
-		return err == nil && n == 0
+		n, err := fixed.node.Members(ctx)
+		return err == nil && n.Others == 0
 	}, patience)
 	late := join(t, process(), namespace)
 	late.publish(t, late.event("end"))

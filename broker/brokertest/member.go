@@ -28,7 +28,7 @@ type member struct {
 func join(t *testing.T, c broker.Cluster, namespace string) *member {
 	t.Helper()
 	m := &member{namespace: namespace}
-	node, err := c.Join(namespace, m.keep)
+	node, err := c.Join(namespace, broker.ClusterReceiver{Deliver: m.keep})
 	if err != nil {
 		t.Fatal(err)
 	}

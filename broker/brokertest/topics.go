@@ -41,7 +41,7 @@ type listener struct {
 func listen(t *testing.T, b broker.Topics) *listener {
 	t.Helper()
 	l := new(listener)
-	node, err := b.Join(l.keep)
+	node, err := b.Join(broker.TopicsReceiver{Deliver: l.keep})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,6 +88,7 @@ type Message struct {
 	UID       string // of the sending node
 	Namespace string
 	RequestID string // "" when no answer is wanted
+	Offset    string // its place in the log that carried it; "" without one
 
 	Options Options
 	Packet  Packet      // Broadcast

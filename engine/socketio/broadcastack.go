@@ -217,13 +217,13 @@ func (c *collector) counted(clients int) {
 func (c *collector) askNodes() {
 	ctx, cancel := context.WithTimeout(context.Background(), c.nsp.server.opts.RequestTimeout)
 	defer cancel()
-	k, err := c.nsp.node.Nodes(ctx)
+	others, err := c.nsp.node.Members(ctx)
 	if err != nil {
 		return // the timeout tells
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.nodes += k - 1
+	c.nodes += others.Others - 1
 	c.settleLocked()
 }
 

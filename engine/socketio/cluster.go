@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/cluster"
 	"github.com/fe4bcecb/wsd/codec/sio"
 )
@@ -23,7 +24,7 @@ func (n *Namespace) joinCluster() error {
 	n.requests.init()
 	n.opened = map[string]int{}
 	n.joined = make(chan struct{})
-	node, err := c.Join(n.name, n.receive)
+	node, err := c.Join(n.name, broker.ClusterReceiver{Deliver: n.receive})
 	if err != nil {
 		return err
 	}
@@ -224,7 +225,8 @@ const maxNodes = 4096
 
 // ask puts a question to all other nodes and waits for their answers.
 func (n *Namespace) ask(ctx context.Context, m *cluster.Message) ([]*cluster.Message, error) {
-	expected, err := n.node.Nodes(ctx)
+	members, err := n.node.Members(ctx)
+	expected := members.Others
 	if err != nil || expected == 0 {
 		return nil, err
 	}

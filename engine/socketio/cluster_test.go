@@ -138,8 +138,8 @@ type deaf struct{ broker.Cluster }
 
 type deafNode struct{ broker.ClusterNode }
 
-func (d deaf) Join(namespace string, deliver func(*cluster.Message)) (broker.ClusterNode, error) {
-	n, err := d.Cluster.Join(namespace, deliver)
+func (d deaf) Join(namespace string, r broker.ClusterReceiver) (broker.ClusterNode, error) {
+	n, err := d.Cluster.Join(namespace, r)
 	return deafNode{n}, err
 }
 
