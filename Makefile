@@ -104,8 +104,11 @@ pgo: build ## record cmd/wsd/default.pgo from the benchmark's load
 
 ##@ Prepare
 
-# What tests call, and the Debian package that brings it.
-PROGRAMS := chromium:chromium node:nodejs npm:npm gcc:build-essential
+# What tests call, and the Debian package that brings it. Daemons live where not
+# every user looks; RUNLEVEL=1 below keeps their packages from starting them.
+export PATH := $(PATH):/usr/sbin:/sbin
+PROGRAMS := chromium:chromium node:nodejs npm:npm gcc:build-essential \
+	redis-server:redis-server redis-cli:redis-tools nginx:nginx haproxy:haproxy ip:iproute2 iptables:iptables
 # What is no program: a command that succeeds where it is there.
 LIBRARIES := 'echo "\#include <zlib.h>" | gcc -E - :zlib1g-dev' '/usr/bin/python3 -c "import socketio, aiohttp":python3-socketio python3-aiohttp'
 
@@ -122,7 +125,7 @@ programs:
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	echo "installing $${need[*]}"; \
 	$$sudo apt-get -qq -o DPkg::Lock::Timeout=300 update; \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+	$$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -y --no-install-recommends \
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install "$${need[@]}" > /dev/null
 
 %/node_modules/.package-lock.json: %/package-lock.json | programs
