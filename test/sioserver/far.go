@@ -55,7 +55,7 @@ var far = map[string]func(*space, *socketio.Event) (any, error){
 		if err != nil {
 			return nil, err
 		}
-		return nil, e.Socket().To(r.rooms...).Emit(r.event, r.args...)
+		return nil, r.flags(e.Socket().To(r.rooms...).Except(r.except...)).Emit(r.event, r.args...)
 	},
 	"far:fetch": func(sp *space, e *socketio.Event) (any, error) {
 		r, err := readRequest(e)
@@ -92,6 +92,22 @@ var far = map[string]func(*space, *socketio.Event) (any, error){
 			_ = sp.targets(r).DisconnectSockets(r.close)
 		})
 		return nil, nil
+	},
+	"far:remote": func(sp *space, e *socketio.Event) (any, error) {
+		r, err := readRequest(e)
+		if err != nil {
+			return nil, err
+		}
+		sockets, err := sp.targets(r).FetchSockets(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range sockets {
+			if err := r.remote(s); err != nil {
+				return nil, err
+			}
+		}
+		return len(sockets), nil
 	},
 	"far:sse": func(sp *space, e *socketio.Event) (any, error) {
 		r, err := readRequest(e)
@@ -163,17 +179,44 @@ func serve(nsp *socketio.Namespace) {
 
 // targets are the sockets that a request means.
 func (sp *space) targets(r *request) *socketio.Broadcast {
-	b := sp.To(r.rooms...).Except(r.except...)
+	return r.flags(sp.To(r.rooms...).Except(r.except...))
+}
+
+// flags are those of a broadcast that a request asks for.
+func (r *request) flags(b *socketio.Broadcast) *socketio.Broadcast {
 	if r.local {
 		b = b.Local()
 	}
+	if r.volatile {
+		b = b.Volatile()
+	}
+	if r.plain {
+		b = b.Compress(false)
+	}
 	return b
+}
+
+// remote does to one socket what a request says.
+func (r *request) remote(s *socketio.RemoteSocket) error {
+	switch r.do {
+	case "emit":
+		return s.Emit(r.event, r.args...)
+	case "join":
+		return s.Join(r.to...)
+	case "leave":
+		return s.Leave(r.to...)
+	case "disconnect":
+		return s.Disconnect(r.close)
+	}
+	return fmt.Errorf("do: %q is not emit, join, leave or disconnect", r.do)
 }
 
 // request is the argument of most events; what is missing is zero.
 type request struct {
 	rooms, except, to []string
 	local, close      bool
+	volatile, plain   bool // plain: compress(false)
+	do                string
 	timeout           time.Duration
 	event             string
 	args              []any
@@ -199,6 +242,9 @@ func readRequest(e *socketio.Event) (*request, error) {
 	}
 	r.local, _ = fields["local"].(bool)
 	r.close, _ = fields["close"].(bool)
+	r.volatile, _ = fields["volatile"].(bool)
+	r.plain = fields["compress"] == false
+	r.do, _ = fields["do"].(string)
 	r.event, _ = fields["event"].(string)
 	r.args, _ = fields["args"].([]any)
 	if ms, ok := fields["timeout"].(float64); ok {

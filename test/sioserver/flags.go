@@ -15,6 +15,7 @@ import (
 // config is what the flags say.
 type config struct {
 	listen, path string
+	namespaces   []string
 	engine       engineio.Options
 	connect      time.Duration
 	parser       socketio.Parser
@@ -36,6 +37,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	flags.DurationVar(&cfg.connect, "connect-timeout", socketio.DefaultConnectTimeout, "time to join a namespace")
 	flags.DurationVar(&cfg.recovery, "recovery", 0, "how long sessions can be recovered; 0: off")
 	flags.DurationVar(&cfg.request, "request-timeout", socketio.DefaultRequestTimeout, "time for answers of other nodes")
+	namespaces := flags.String("namespaces", "/,/custom", "the namespaces, separated by commas")
 	origins := flags.String("cors-origin", "", "origins that may read the answers, separated by commas, or *")
 	parser := flags.String("parser", "json", "json or msgpack")
 	adapter := flags.String("adapter", "memory", "memory; classic, sharded and streams need Redis")
@@ -62,6 +64,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	case *mode != "" || *specific:
 		return nil, errors.New("--subscription-mode and --specific-responses: this build has no Redis")
 	}
+	cfg.namespaces = strings.Split(*namespaces, ",")
 	if *origins != "" {
 		cfg.engine.CORS = &engineio.CORS{Origins: strings.Split(*origins, ",")}
 	}

@@ -3,7 +3,7 @@
 // other sockets. It prints "ready" on standard output when it listens, and
 // "listening on HOST:PORT" on standard error before.
 //
-// In the namespaces "/" and "/custom" it emits "auth" with the handshake's auth
+// In its namespaces, "/" and "/custom" if not told others, it emits "auth" with the handshake's auth
 // when a client connects, answers "message" with "message-back" and
 // acknowledges "message-with-ack", both with the same arguments. At
 // /engine.io/ it sends every Engine.IO message back.
@@ -64,7 +64,7 @@ func run(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	}
 	app := engine.New(engine.Options{MaxHTTP: maxHTTP})
 	server := socketio.New(cfg.options())
-	for _, name := range []string{"/", "/custom"} {
+	for _, name := range cfg.namespaces {
 		serve(server.Of(name))
 	}
 	echo, err := engineio.New(cfg.engine, echoHandler{})

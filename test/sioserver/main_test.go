@@ -242,6 +242,16 @@ func TestFar(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	a.call(`"far:fetch",{"rooms":["nobody"]}`, "[]")
+	a.call(`"far:remote",{"rooms":["room"],"do":"join","to":["far"]}`, "1")
+	b.call(`"far:rooms"`, `["`+b.id+`","room","far"]`)
+	a.call(`"far:remote",{"rooms":["far"],"do":"leave","to":["far"]}`, "1")
+	b.call(`"far:rooms"`, `["`+b.id+`","room"]`)
+	a.call(`"far:remote",{"rooms":["room"],"do":"emit","event":"z","args":[3]}`, "1")
+	b.hears(`"z",3`)
+	a.call(`"far:remote",{"rooms":["room"],"do":"dance"}`, `{"farError":"do: \"dance\" is not emit, join, leave or disconnect"}`)
+	a.call(`"far:toOthers",{"except":["room"],"event":"x","args":[]}`, "null")
+	a.call(`"far:broadcast",{"rooms":["room"],"volatile":true,"compress":false,"event":"x","args":[4]}`, "null")
+	b.hears(`"x",4`)
 	a.call(`"far:socketsLeave",{"rooms":["room"],"to":["room"]}`, "null")
 	a.call(`"far:fetch",{"rooms":["room"]}`, "[]")
 
