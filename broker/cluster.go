@@ -85,7 +85,9 @@ type ClusterNode interface {
 
 // ClusterLog is a [ClusterNode] that keeps what is broadcast for a while, and the
 // sessions of clients that went away: connection state recovery works on any
-// node then. Messages that are delivered carry their Offset.
+// node then. Broadcasts that are delivered and ask for no answers carry their
+// Offset: an id like a Redis stream's, "<milliseconds>-<number>", that grows along
+// the log.
 type ClusterLog interface {
 	ClusterNode
 	// Append is Publish of a Broadcast that asks for no answers. done is called

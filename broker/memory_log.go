@@ -1,0 +1,288 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fe4bcecb/wsd/codec/cluster"
+)
+
+// Defaults of MemoryLogOptions.
+const (
+	DefaultLogMessages = 10_000
+	DefaultLogBytes    = 64 << 20
+	DefaultLogSessions = 100_000
+)
+
+// MemoryLogOptions bound what a [MemoryClusterLog] keeps. Beyond them the oldest
+// goes.
+type MemoryLogOptions struct {
+	Messages int // 0: 10,000
+	Bytes    int // of Message.Size; 0: 64 MiB
+	Sessions int // 0: 100,000
+}
+
+// MemoryClusterLog is a [MemoryCluster] whose nodes are [ClusterLog]s. One log
+// serves all namespaces; its offsets begin with the time, so that those of an
+// earlier process are not taken for its own.
+type MemoryClusterLog struct {
+	nodes *MemoryCluster
+	opts  MemoryLogOptions
+
+	mu       sync.Mutex // before the locks of nodes: all get messages in the log's order
+	entries  []*cluster.Message
+	bytes    int       // of entries
+	trimmed  logOffset // of the last entry that was dropped
+	last     logOffset // of the newest entry
+	sessions map[string]*keptSession
+	leaving  []*keptSession // in the order of StoreSession; may hold those that were taken
+}
+
+// keptSession is a session and how long it may be taken; nil: it was.
+type keptSession struct {
+	*cluster.Session
+	until time.Time
+}
+
+// NewMemoryClusterLog makes a cluster without nodes. It needs no closing.
+func NewMemoryClusterLog(opts MemoryLogOptions) *MemoryClusterLog {
+	now := logOffset{ms: uint64(time.Now().UnixMilli())}
+	return &MemoryClusterLog{
+		nodes: NewMemoryCluster(),
+		opts: MemoryLogOptions{
+			Messages: cmp.Or(opts.Messages, DefaultLogMessages),
+			Bytes:    cmp.Or(opts.Bytes, DefaultLogBytes),
+			Sessions: cmp.Or(opts.Sessions, DefaultLogSessions),
+		},
+		trimmed:  now,
+		last:     now,
+		sessions: map[string]*keptSession{},
+	}
+}
+
+// Join implements [Cluster]. The node is a [ClusterLog]; there is no error.
+func (l *MemoryClusterLog) Join(namespace string, r ClusterReceiver) (ClusterNode, error) {
+	node, err := l.nodes.Join(namespace, r)
+	if err != nil {
+		return nil, err
+	}
+	return &memoryLogNode{memoryMember: node.(*memoryMember), log: l}, nil
+}
+
+// append gives a broadcast its offset and all nodes the message with it.
+func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message) (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := l.last.next(time.Now())
+	kept := *m
+	kept.Offset = next.String()
+	// A node whose queue is full has lost it, which that node is told; the log
+	// has it all the same.
+	if err := n.Publish(&kept); err != nil && err != ErrOverflow {
+		return "", err
+	}
+	l.last = next
+	l.entries = append(l.entries, &kept)
+	l.bytes += kept.Size()
+	k := 0
+	for ; len(l.entries)-k > l.opts.Messages || l.bytes > l.opts.Bytes && k < len(l.entries); k++ {
+		l.bytes -= l.entries[k].Size()
+		l.trimmed, _ = parseLogOffset(l.entries[k].Offset)
+		l.entries[k] = nil
+	}
+	l.entries = l.entries[k:]
+	return kept.Offset, nil
+}
+
+// store keeps a session, and drops those whose time is over or that are too many.
+func (l *MemoryClusterLog) store(s *cluster.Session, ttl time.Duration) {
+	now := time.Now()
+	kept := &keptSession{s, now.Add(ttl)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old := l.sessions[s.PID]; old != nil {
+		old.Session = nil
+	}
+	l.sessions[s.PID] = kept
+	l.leaving = append(l.leaving, kept)
+	k := 0
+	for ; k < len(l.leaving) && (l.leaving[k].Session == nil || now.After(l.leaving[k].until) || len(l.sessions) > l.opts.Sessions); k++ {
+		if old := l.leaving[k]; old.Session != nil {
+			delete(l.sessions, old.PID)
+		}
+		l.leaving[k] = nil
+	}
+	l.leaving = l.leaving[k:]
+}
+
+// take removes a session and returns it with what it has missed.
+func (l *MemoryClusterLog) take(namespace, pid, offset string) (*cluster.Session, Missed, error) {
+	since, ok := parseLogOffset(offset)
+	if !ok {
+		return nil, Missed{}, ErrOffset
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := l.sessions[pid]
+	if kept == nil || time.Now().After(kept.until) {
+		return nil, Missed{}, ErrNoSession
+	}
+	s := kept.Session
+	missed, err := l.missedLocked(namespace, s, since)
+	if err != nil {
+		return nil, Missed{}, err
+	}
+	delete(l.sessions, pid)
+	kept.Session = nil
+	return s, missed, nil
+}
+
+// missedLocked reads what is for a session after an offset. mu is held.
+func (l *MemoryClusterLog) missedLocked(namespace string, s *cluster.Session, since logOffset) (Missed, error) {
+	if since.compare(l.trimmed) < 0 || since.compare(l.last) > 0 {
+		return Missed{}, ErrNoSession
+	}
+	k, _ := slices.BinarySearchFunc(l.entries, since, func(m *cluster.Message, at logOffset) int {
+		o, _ := parseLogOffset(m.Offset)
+		if o.compare(at) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	missed := Missed{Last: l.last.String()}
+	for _, m := range l.entries[k:] {
+		if m.Namespace == namespace && s.Wants(m) {
+			missed.Messages = append(missed.Messages, m)
+		}
+	}
+	return missed, nil
+}
+
+// memoryLogNode is one membership.
+type memoryLogNode struct {
+	*memoryMember
+	log *MemoryClusterLog
+
+	mu      sync.Mutex // around Append as a whole: calls of done come in its order
+	running bool
+	dones   []func()
+}
+
+// Publish implements [ClusterNode].
+func (n *memoryLogNode) Publish(m *cluster.Message) error {
+	if m.Kind != cluster.Broadcast || m.RequestID != "" {
+		return n.memoryMember.Publish(m)
+	}
+	_, err := n.log.append(n.memoryMember, m)
+	return err
+}
+
+// Append implements [ClusterLog].
+func (n *memoryLogNode) Append(m *cluster.Message, done func(offset string, err error)) error {
+	if m.Kind != cluster.Broadcast || m.RequestID != "" {
+		return cluster.ErrMessage
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.dones) >= maxClusterQueue {
+		return ErrOverflow
+	}
+	offset, err := n.log.append(n.memoryMember, m)
+	if err != nil {
+		return err
+	}
+	n.dones = append(n.dones, func() { done(offset, nil) })
+	if !n.running {
+		n.running = true
+		go n.runDones()
+	}
+	return nil
+}
+
+// runDones calls what Append left, until there is no more.
+func (n *memoryLogNode) runDones() {
+	for {
+		n.mu.Lock()
+		dones := n.dones
+		n.dones = nil
+		n.running = len(dones) > 0
+		n.mu.Unlock()
+		if len(dones) == 0 {
+			return
+		}
+		for _, done := range dones {
+			done()
+		}
+	}
+}
+
+// StoreSession implements [ClusterLog].
+func (n *memoryLogNode) StoreSession(s *cluster.Session, ttl time.Duration) error {
+	if n.hasLeft() {
+		return ErrClosed
+	}
+	n.log.store(s, ttl)
+	return nil
+}
+
+// RestoreSession implements [ClusterLog].
+func (n *memoryLogNode) RestoreSession(_ context.Context, pid, offset string) (*cluster.Session, Missed, error) {
+	if n.hasLeft() {
+		return nil, Missed{}, ErrClosed
+	}
+	return n.log.take(n.namespace, pid, offset)
+}
+
+// MissedSince implements [ClusterLog].
+func (n *memoryLogNode) MissedSince(_ context.Context, s *cluster.Session, offset string) (Missed, error) {
+	since, ok := parseLogOffset(offset)
+	switch {
+	case n.hasLeft():
+		return Missed{}, ErrClosed
+	case !ok:
+		return Missed{}, ErrOffset
+	}
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	return n.log.missedLocked(n.namespace, s, since)
+}
+
+func (n *memoryLogNode) hasLeft() bool {
+	n.memoryMember.mu.Lock()
+	defer n.memoryMember.mu.Unlock()
+	return n.left
+}
+
+// logOffset is a place in the log: milliseconds of the clock, and a number among
+// those of the same millisecond, like an id of a Redis stream.
+type logOffset struct{ ms, seq uint64 }
+
+// next is the offset after o, at a time.
+func (o logOffset) next(now time.Time) logOffset {
+	if ms := uint64(now.UnixMilli()); ms > o.ms {
+		return logOffset{ms: ms}
+	}
+	return logOffset{o.ms, o.seq + 1} // also when the clock was set back
+}
+
+func (o logOffset) compare(p logOffset) int {
+	return cmp.Or(cmp.Compare(o.ms, p.ms), cmp.Compare(o.seq, p.seq))
+}
+
+// String is the offset as messages have it.
+func (o logOffset) String() string {
+	return strconv.FormatUint(o.ms, 10) + "-" + strconv.FormatUint(o.seq, 10)
+}
+
+func parseLogOffset(s string) (o logOffset, ok bool) {
+	ms, seq, found := strings.Cut(s, "-")
+	var failed, failedToo error
+	o.ms, failed = strconv.ParseUint(ms, 10, 64)
+	o.seq, failedToo = strconv.ParseUint(seq, 10, 64)
+	return o, found && failed == nil && failedToo == nil
+}
