@@ -98,6 +98,10 @@ bench-peers: build $(BENCH_NPM) ## wsd and other servers, interleaved and pinned
 bench-sio: $(BENCH_NPM) ## Socket.IO: wsd beside Node's and a Go server; COMPARE='-case sioecho -reps 5'
 	go run ./bench/compare -case 'sio*' -peers wsd-sio-inline,wsd-sio,node-sio,zishang -ref node-sio $(COMPARE)
 
+.PHONY: bench-cluster
+bench-cluster: programs $(BENCH_NPM) ## two servers and Redis: wsd beside Node's, by adapter; COMPARE='-case xstreams -reps 5'
+	go run ./bench/compare -case 'x*,sioroomrate' -peers wsd-sio-inline,wsd-sio,node-sio -ref node-sio $(COMPARE)
+
 .PHONY: pgo
 pgo: build ## record cmd/wsd/default.pgo from the benchmark's load
 	./internal/tools/pgo.sh
@@ -135,4 +139,4 @@ programs:
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

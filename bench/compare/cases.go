@@ -28,6 +28,9 @@ type loadCase struct {
 	loops   int  // event loops, where the server has them; 0: one
 	args    string
 
+	// adapter makes it two servers with this adapter and a Redis between them:
+	// publishers on one, subscribers on the other.
+	adapter  string
 	sio      bool // a Socket.IO server; see bench/sioserver
 	inFlight bool // several messages on their way on each connection, so that order shows
 	sessions int  // polling sessions, which compare holds itself; args is not used
@@ -68,9 +71,27 @@ var allCases = []loadCase{
 	// "b" comes back as "m", of the same length: the generator compares the rest.
 	{name: "sioroom", title: "64 B to a room of 1,000, 4 outstanding", sio: true, procs: 1, args: `fanout --sio --prefix 42["b"," --suffix "] --conns 1000 --pubs 1 --window 4 --size 64`,
 		aims: map[string]float64{"wsd-sio-inline": 3_500, "wsd-sio": 3_500, "node-sio": 22_600, "node-sio-uws": 3_720, "zishang": 107_600}},
+	{name: "sioroomrate", title: "100 B to a room of 1,000, 20 a second, one server", family: paced, sio: true, procs: 1, args: roomArgs + "--rate 20"},
+	crossCase("classic"), crossCase("sharded"), crossCase("streams"),
+	crossRate("classic"), crossRate("sharded"), crossRate("streams"),
 	{name: "sioidle", title: "5,000 WebSocket sessions", family: idle, sio: true, procs: 1, args: "idle --sio --conns 5000",
 		aims: map[string]float64{"wsd-sio-inline": 3_000, "wsd-sio": 3_000, "node-sio": 17_908, "node-sio-uws": 13_125, "zishang": 36_538}},
 	{name: "sioidlepoll", title: "5,000 polling sessions, each with its GET waiting", family: idle, sio: true, procs: 1, sessions: 5000},
+}
+
+// roomArgs are the load of 100-byte messages to a room of 1,000.
+const roomArgs = `fanout --sio --prefix 42["b"," --suffix "] --conns 1000 --pubs 1 --size 100 `
+
+// crossCase saturates two servers: the published message crosses to the other.
+func crossCase(adapter string) loadCase {
+	return loadCase{name: "x" + adapter, title: "100 B to a room of 1,000 on the other server, 4 outstanding, " + adapter,
+		sio: true, adapter: adapter, procs: 2, args: roomArgs + "--window 4"}
+}
+
+// crossRate is crossCase at a pace, for latencies.
+func crossRate(adapter string) loadCase {
+	return loadCase{name: "x" + adapter + "rate", title: "the same, 20 a second, " + adapter,
+		family: paced, sio: true, adapter: adapter, procs: 2, args: roomArgs + "--rate 20"}
 }
 
 func allCaseNames() []string {
@@ -114,10 +135,10 @@ func (c loadCase) window(cfg config) time.Duration {
 }
 
 // loadArgs is the load generator's command line against host:port, counting
-// the processor time of pid.
-func (c loadCase) loadArgs(cfg config, host, port string, pid int) []string {
+// the processor time of pids.
+func (c loadCase) loadArgs(cfg config, host, port string, pids string) []string {
 	args := strings.Fields(c.args)
-	args = append(args, "--host", host, "--port", port, "--pid", fmt.Sprint(pid), "--label", c.name)
+	args = append(args, "--host", host, "--port", port, "--pid", pids, "--label", c.name)
 	if c.topics {
 		args = append(args, "--path", "/topics/bench")
 	}

@@ -50,7 +50,7 @@ func TestFlags(t *testing.T) {
 		{"-case echo20,fan64w16 -peers wsd,gws", "echo20 fan64w16", "wsd gws", "gws"},
 		{"-case paced* -peers bun -ref bun", "paced2k paced15k paced2kx2 paced15kx2", "bun", "bun"},
 		{"-case idle -peers= -extra x=127.0.0.1:9:8", "idle", "x", "x"},
-		{"-case all -peers wsd-sio,node-sio -ref node-sio", "sioecho sioechop16 sioroom sioidle sioidlepoll", "wsd-sio node-sio", "node-sio"},
+		{"-case all -peers wsd-sio,node-sio -ref node-sio", "sioecho sioechop16 sioroom sioroomrate xclassic xsharded xstreams xclassicrate xshardedrate xstreamsrate sioidle sioidlepoll", "wsd-sio node-sio", "node-sio"},
 		{"-case sioidle,echo20 -peers bun", "echo20", "bun", "bun"},
 		{"-case sio* -peers bun", "!none of the servers", "", ""},
 		{"-case sioidle -peers= -extra x=a{port}", "sioidle", "x", "x"},
@@ -98,14 +98,14 @@ func TestPlaceholders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.command(loadCase{deflate: true, procs: 2, loops: 2}, "99"); got != "serve 99 shared true 2" {
+	if got := p.command(loadCase{deflate: true, procs: 2, loops: 2}, "99", ""); got != "serve 99 shared true 2" {
 		t.Errorf("got %q", got)
 	}
 	p = peer{echo: "a {port}", topics: "b {port}", sio: "c {port}"}
-	if got := p.command(loadCase{topics: true, procs: 1}, "7"); got != "b 7" {
+	if got := p.command(loadCase{topics: true, procs: 1}, "7", ""); got != "b 7" {
 		t.Errorf("got %q", got)
 	}
-	if got := p.command(loadCase{sio: true, procs: 1}, "7"); got != "c 7" {
+	if got := p.command(loadCase{sio: true, procs: 1}, "7", ""); got != "c 7" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -242,7 +242,7 @@ func TestServerLife(t *testing.T) {
 	p := peer{name: "self", echo: listenEnv + "=127.0.0.1:{port} '" + self + "'"}
 	// The shell's exec takes no assignments; env does.
 	p.echo = "env " + p.echo
-	s, err := startServer(t.Context(), cfg, loadCase{procs: 1}, p)
+	s, err := startServer(t.Context(), cfg, loadCase{procs: 1}, p, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,19 +253,19 @@ func TestServerLife(t *testing.T) {
 	}
 
 	p.echo = "echo {port} is taken; exit 1"
-	if _, err := startServer(t.Context(), cfg, loadCase{procs: 1}, p); err == nil || !strings.Contains(err.Error(), "ended before it listened") {
+	if _, err := startServer(t.Context(), cfg, loadCase{procs: 1}, p, ""); err == nil || !strings.Contains(err.Error(), "ended before it listened") {
 		t.Errorf("err = %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	p.echo = "sleep 60 # {port}"
-	if _, err := startServer(ctx, cfg, loadCase{procs: 1}, p); err == nil {
+	if _, err := startServer(ctx, cfg, loadCase{procs: 1}, p, ""); err == nil {
 		t.Error("a cancelled start succeeded")
 	}
 }
 
 func TestRunningServerIsLeftAlone(t *testing.T) {
-	s, err := startServer(t.Context(), config{}, loadCase{}, peer{kind: kindRunning, host: "127.0.0.1", port: "1", pid: 1})
+	s, err := startServer(t.Context(), config{}, loadCase{}, peer{kind: kindRunning, host: "127.0.0.1", port: "1", pid: 1}, "")
 	if err != nil || s.pid != 1 {
 		t.Fatalf("got %+v, %v", s, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,6 +40,13 @@ type report struct {
 	HSCPU    float64 `json:"srv_cpu_us_per_hs"`
 	PerConn  float64 `json:"rss_per_conn_bytes"`
 	RSSAfter float64 `json:"rss_after_kb"`
+
+	// Of a pair: seconds of the second server, the first and Redis, and commands
+	// that carried messages, in the whole run.
+	ByPID        []float64 `json:"srv_cpu_s_by_pid"`
+	Publications float64   `json:"publications"`
+	Published    float64   `json:"publications_all"`
+	Commands     float64   `json:"redis_commands"`
 
 	Conns      int    `json:"conns"`
 	Open       int    `json:"open"`
@@ -92,6 +100,36 @@ func (r *report) cpu() float64 {
 		return r.HSCPU
 	}
 	return r.CPU
+}
+
+// perCPUSecond is the units of work for a second of the servers' processors.
+func (r *report) perCPUSecond() float64 {
+	if r.cpu() == 0 {
+		return 0
+	}
+	return 1e6 / r.cpu()
+}
+
+// cpuOf is microseconds of one process of a pair, as in ByPID, per publication.
+func cpuOf(i int) figure {
+	return func(r *report) float64 {
+		if i >= len(r.ByPID) || r.Publications == 0 {
+			return 0
+		}
+		return 1e6 * r.ByPID[i] / r.Publications
+	}
+}
+
+// commandsPerPublication are Redis's; commandsPerDelivery those by subscriber.
+func (r *report) commandsPerPublication() float64 {
+	if r.Published == 0 {
+		return 0
+	}
+	return r.Commands / r.Published
+}
+
+func (r *report) commandsPerDelivery() float64 {
+	return r.commandsPerPublication() / float64(max(r.Conns, 1))
 }
 
 // userShare is the part of the server's processor time spent in user mode.
@@ -161,22 +199,38 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// runOnce starts a server, loads it once, and ends both.
+// runOnce starts a server, or a pair of them, loads it once, and ends it.
 func runOnce(ctx context.Context, cfg config, load string, c loadCase, p peer) (*report, error) {
 	if err := awaitQuiet(ctx, cfg.maxOther, cfg.quiet); err != nil {
 		return nil, err
 	}
-	s, err := startServer(ctx, cfg, c, p)
+	patience := 2*time.Minute + cfg.warmup + c.window(cfg) + cfg.hold
+	if c.adapter != "" {
+		s, err := startPair(ctx, cfg, c, p)
+		if err != nil {
+			return nil, err
+		}
+		defer s.stop()
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		return s.load(ctx, cfg, load, c)
+	}
+	s, err := startServer(ctx, cfg, c, p, "")
 	if err != nil {
 		return nil, err
 	}
 	defer s.stop()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+cfg.warmup+c.window(cfg)+cfg.hold)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if c.sessions > 0 {
 		return holdPolling(ctx, net.JoinHostPort(s.host, s.port), s.pid, c.sessions, cfg.hold)
 	}
-	argv := pinned(cfg.loadCPU, append([]string{load}, c.loadArgs(cfg, s.host, s.port, s.pid)...)...)
+	return runLoad(ctx, cfg, load, c.loadArgs(cfg, s.host, s.port, strconv.Itoa(s.pid)))
+}
+
+// runLoad runs the load generator once.
+func runLoad(ctx context.Context, cfg config, load string, args []string) (*report, error) {
+	argv := pinned(cfg.loadCPU, append([]string{load}, args...)...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

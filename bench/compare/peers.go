@@ -42,9 +42,9 @@ var goServers = []string{"gws", "nbio", "nbio-inline", "gorilla", "coder"}
 
 // sioServers are the servers of the Socket.IO cases.
 var sioServers = []peer{
-	{name: "wsd-sio-inline", kind: kindWsdSIO, sio: "{scratch}/sioserver --listen 127.0.0.1:{port} --loops {loops} --inline"},
-	{name: "wsd-sio", kind: kindWsdSIO, sio: "{scratch}/sioserver --listen 127.0.0.1:{port} --loops {loops}"},
-	{name: "node-sio", kind: kindNode, sio: "node bench/peers/node/sio.mjs {port} ws"},
+	{name: "wsd-sio-inline", kind: kindWsdSIO, sio: "{scratch}/sioserver --listen 127.0.0.1:{port} --loops {loops} --inline {cluster}"},
+	{name: "wsd-sio", kind: kindWsdSIO, sio: "{scratch}/sioserver --listen 127.0.0.1:{port} --loops {loops} {cluster}"},
+	{name: "node-sio", kind: kindNode, sio: "node bench/peers/node/sio.mjs {port} ws {cluster}"},
 	{name: "node-sio-uws", kind: kindNode, sio: "node bench/peers/node/sio.mjs {port} uws"},
 	{name: "zishang", kind: kindGoSIO, reorders: true, sio: "{scratch}/siopeer -listen 127.0.0.1:{port}"},
 }
@@ -121,16 +121,27 @@ func (p peer) template(c loadCase) string {
 }
 
 // serves reports whether p can be a server of case c.
-func (p peer) serves(c loadCase) bool { return p.kind == kindRunning || p.template(c) != "" }
+func (p peer) serves(c loadCase) bool {
+	if c.adapter != "" {
+		return strings.Contains(p.template(c), "{cluster}")
+	}
+	return p.kind == kindRunning || p.template(c) != ""
+}
 
-// command is the shell command that serves case c on port.
-func (p peer) command(c loadCase, port string) string {
+// command is the shell command that serves case c on port; redis is the URL of
+// the cluster's Redis, where it has one.
+func (p peer) command(c loadCase, port, redis string) string {
+	cluster := ""
+	if redis != "" {
+		cluster = "--adapter " + c.adapter + " --redis-url " + redis
+	}
 	compression := "off"
 	if c.deflate {
 		compression = "shared"
 	}
 	return strings.NewReplacer(
 		"{port}", port,
+		"{cluster}", cluster,
 		"{compression}", compression,
 		"{deflate}", strconv.FormatBool(c.deflate),
 		"{loops}", strconv.Itoa(max(c.loops, 1)),

@@ -28,8 +28,9 @@ type server struct {
 }
 
 // startServer starts p for case c, pinned, and waits until it accepts
-// connections. A server that runs already is only described.
-func startServer(ctx context.Context, cfg config, c loadCase, p peer) (*server, error) {
+// connections. A server that runs already is only described. redis is the URL of
+// its cluster's Redis, if it is in one.
+func startServer(ctx context.Context, cfg config, c loadCase, p peer, redis string) (*server, error) {
 	if p.kind == kindRunning {
 		return &server{host: p.host, port: p.port, pid: p.pid}, nil
 	}
@@ -37,13 +38,18 @@ func startServer(ctx context.Context, cfg config, c loadCase, p peer) (*server, 
 	if err != nil {
 		return nil, err
 	}
+	return launch(ctx, cfg, c, p.name, p.command(c, port, redis), port)
+}
+
+// launch runs a shell command that serves on port.
+func launch(ctx context.Context, cfg config, c loadCase, name, command, port string) (*server, error) {
 	cpus := cfg.serverCPU
-	if c.procs > 1 && cpus != "" {
+	if c.procs > 1 && c.adapter == "" && cpus != "" {
 		cpus += "," + cfg.loadCPU
 	}
 	s := &server{host: "127.0.0.1", port: port, output: &tail{}, exited: make(chan struct{})}
 	// exec keeps the pid: taskset, the shell and the server are one process.
-	argv := pinned(cpus, "sh", "-c", "exec "+p.command(c, port))
+	argv := pinned(cpus, "sh", "-c", "exec "+command)
 	s.cmd = exec.Command(argv[0], argv[1:]...)
 	s.cmd.Dir = cfg.root
 	s.cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", c.procs))
@@ -60,7 +66,7 @@ func startServer(ctx context.Context, cfg config, c loadCase, p peer) (*server, 
 	}()
 	if err := s.waitReady(ctx); err != nil {
 		s.stop()
-		return nil, fmt.Errorf("%s: %w\n%s", p.name, err, s.output)
+		return nil, fmt.Errorf("%s: %w\n%s", name, err, s.output)
 	}
 	return s, nil
 }

@@ -140,11 +140,12 @@ type section struct {
 	title   string
 	family  family
 	sio     bool
+	cross   bool // two servers
 	columns []column
 }
 
 var sections = []section{
-	{"Saturated", throughput, false, []column{
+	{"Saturated", throughput, false, false, []column{
 		value("messages/s", "%.0f", perSec), versus("x", perSec),
 		value("CPU us", "%.3f", cpu), versus("x", cpu), spread("spread", cpu),
 		value("user CPU", "%.2f", (*report).userShare),
@@ -152,23 +153,23 @@ var sections = []section{
 		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
 		value("B/message", "%.0f", (*report).bytesPerMessage),
 	}},
-	{"Paced (open loop)", paced, false, []column{
+	{"Paced (open loop)", paced, false, false, []column{
 		value("messages/s", "%.0f", perSec),
 		value("CPU us", "%.2f", cpu), versus("x", cpu), spread("spread", cpu),
 		value("p50 us", "%.1f", p50), versus("x", p50),
 		value("p99 us", "%.1f", p99), versus("x", p99),
 		value("p99.9 us", "%.0f", func(r *report) float64 { return r.Latency.P999 }),
 	}},
-	{"Handshakes", handshake, false, []column{
+	{"Handshakes", handshake, false, false, []column{
 		value("handshakes/s", "%.0f", perSec), versus("x", perSec),
 		value("CPU us", "%.2f", cpu), versus("x", cpu), spread("spread", cpu),
 		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
 	}},
-	{"Idle connections (resident memory)", idle, false, []column{
+	{"Idle connections (resident memory)", idle, false, false, []column{
 		value("B/connection", "%.0f", perConn), versus("x", perConn), spread("spread", perConn),
 		value("RSS MiB", "%.1f", rssMiB),
 	}},
-	{"Socket.IO, saturated", throughput, true, []column{
+	{"Socket.IO, saturated", throughput, true, false, []column{
 		value("messages/s", "%.0f", perSec), versus("x", perSec),
 		value("instr", "%.0f", instr), value("user instr", "%.0f", userIns), versus("x", instr), aim,
 		value("CPU us", "%.3f", cpu), versus("x", cpu), aimVersus, spread("spread", cpu),
@@ -176,10 +177,29 @@ var sections = []section{
 		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
 		value("out of order", "%.0f", func(r *report) float64 { return float64(r.Mismatch) }),
 	}},
-	{"Socket.IO, idle sessions (resident memory)", idle, true, []column{
+	{"Socket.IO, idle sessions (resident memory)", idle, true, false, []column{
 		value("B/session", "%.0f", perConn), aim, versus("x", perConn), aimVersus, spread("spread", perConn),
 		value("RSS MiB", "%.1f", rssMiB),
 	}},
+	{"Socket.IO, paced (open loop)", paced, true, false, latencies},
+	{"Socket.IO across two servers, saturated", throughput, true, true, []column{
+		value("deliveries/s", "%.0f", perSec),
+		value("deliveries/CPU s", "%.0f", (*report).perCPUSecond), versus("x", (*report).perCPUSecond), spread("spread", (*report).perCPUSecond),
+		value("publisher's us/publication", "%.0f", cpuOf(1)),
+		value("subscribers' us/publication", "%.0f", cpuOf(0)),
+		value("Redis us/publication", "%.0f", cpuOf(2)),
+		value("commands/publication", "%.2f", (*report).commandsPerPublication),
+		value("commands/delivery", "%.5f", (*report).commandsPerDelivery),
+		value("p50 us", "%.0f", p50), value("p99 us", "%.0f", p99),
+	}},
+	{"Socket.IO across two servers, paced (open loop)", paced, true, true, latencies},
+}
+
+var latencies = []column{
+	value("deliveries/s", "%.0f", perSec),
+	value("CPU us", "%.2f", cpu), versus("x", cpu), spread("spread", cpu),
+	value("p50 us", "%.0f", p50), versus("x", p50),
+	value("p99 us", "%.0f", p99), versus("x", p99),
 }
 
 // writeTables prints one Markdown table for each section that has cases.
@@ -189,7 +209,7 @@ func writeTables(w io.Writer, cfg config, res results) {
 	for _, s := range sections {
 		header := false
 		for _, c := range cfg.cases {
-			if c.family != s.family || c.sio != s.sio {
+			if c.family != s.family || c.sio != s.sio || s.cross != (c.adapter != "") {
 				continue
 			}
 			if !header {

@@ -61,7 +61,8 @@ func Load(root fs.FS) (*Tree, error) {
 			nested[name] = nested[name] || name != "." && nested[path.Dir(name)]
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		// In a linked worktree .git is a file.
+		if !d.Type().IsRegular() || name == ".git" {
 			return nil
 		}
 		return t.load(root, name, nested[path.Dir(name)])
