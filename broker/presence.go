@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -15,6 +16,21 @@ const MaxUserLen = 256
 // collide with a key that has a meaning of its own ("connections").
 var ErrUser = errors.New("broker: illegal user id")
 
+// ErrServer is a server's name that is empty, longer than MaxServerLen, or
+// another node's.
+var ErrServer = errors.New("broker: the server's name is not usable")
+
+// MaxServerLen is the longest name of a server in bytes.
+const MaxServerLen = 256
+
+// CheckServer returns ErrServer for a name that no server may have.
+func CheckServer(name string) error {
+	if name == "" || len(name) > MaxServerLen {
+		return ErrServer
+	}
+	return nil
+}
+
 // CheckUser returns ErrUser for an id that no user may have.
 func CheckUser(id string) error {
 	if id == "" || len(id) > MaxUserLen || id == "connections" {
@@ -28,8 +44,9 @@ func CheckUser(id string) error {
 type Presence interface {
 	// Join attaches a node by its server's name, which is unique among the nodes.
 	// direct gets what other nodes send to this one, never two at a time; it must
-	// not block for long. Join does not block. The error is ErrClosed or the
-	// implementation's.
+	// not block for long. Join does not block. The error is ErrServer, ErrClosed or
+	// the implementation's. Where only a server can tell that the name is another
+	// node's, Health says so, and the node is not among the Servers.
 	Join(server string, direct func(*cluster.Message)) (PresenceNode, error)
 }
 
@@ -40,7 +57,8 @@ type Presence interface {
 // died is forgotten, with its users, when its lease runs out.
 type PresenceNode interface {
 	// Enter and Exit tell that a connection of a user has come or gone. They take
-	// effect soon, in the order of the calls. Errors are ErrUser, ErrOverflow,
+	// effect soon, in the order of the calls. A connection that enters again has a
+	// new At; Exit of one that has not entered does nothing. Errors are ErrUser, ErrOverflow,
 	// ErrUnavailable and ErrClosed. What could not be told is told again when the
 	// broker is back.
 	Enter(user, connection string, at time.Time) error
@@ -51,13 +69,15 @@ type PresenceNode interface {
 	Lookup(ctx context.Context, user string) ([]Connection, error)
 	// Servers returns the nodes that are alive, this one included.
 	Servers(ctx context.Context) ([]ServerInfo, error)
-	// Send hands a message to one node's direct. Errors are ErrOverflow,
-	// ErrUnavailable, ErrClosed; nil means that it is on its way. A node that is
-	// not there gets nothing.
+	// Send hands a message, a complete cluster.Broadcast, to one node's direct, in
+	// the order of the calls. The message is not changed afterwards. Errors are
+	// ErrOverflow, ErrUnavailable, ErrClosed and cluster.ErrMessage; nil means that
+	// it is on its way. A node that is not there gets nothing.
 	Send(server string, m *cluster.Message) error
 	// Health tells whether the node's lease stands.
 	Health() Health
-	// Leave takes back what Enter told, and the lease.
+	// Leave takes back what Enter told, and the lease. An error means that others
+	// forget this node only when its lease runs out. Calling it again does nothing.
 	Leave(ctx context.Context) error
 }
 
@@ -69,6 +89,12 @@ type Connection struct {
 	// Foreign is true where no node of a Presence has told of it, but a program
 	// that writes the same keys, such as a Node server.
 	Foreign bool
+}
+
+// CompareConnections puts the oldest first; connections of one moment are in the
+// order of their ids.
+func CompareConnections(a, b Connection) int {
+	return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
 }
 
 // ServerInfo describes a node.
