@@ -16,6 +16,8 @@ type Broker struct {
 	log    *slog.Logger
 	client rueidis.Client // for commands whose order does not matter
 	hub    *hub
+
+	cluster clusterState // what the nodes of Cluster share
 }
 
 // Open connects to Redis. The error is a mistake in opts, or that no server could
@@ -28,7 +30,7 @@ func Open(ctx context.Context, opts Options) (*Broker, error) {
 func (b *Broker) Topics() broker.Topics { panic("H3") }
 
 // Cluster carries Socket.IO messages by the adapter of the options.
-func (b *Broker) Cluster() broker.Cluster { panic("H4") }
+func (b *Broker) Cluster() broker.Cluster { return redisCluster{b} }
 
 // Presence knows users and nodes.
 func (b *Broker) Presence() broker.Presence { panic("H6") }
