@@ -8,10 +8,17 @@ import (
 // Memory joins nodes of one process. Publishing calls the other nodes' Deliver
 // functions before it returns. The zero value is ready.
 type Memory struct {
+	// Durable says whether a topic keeps history, and how much; it must always say
+	// the same of a topic. nil: none does. Set it before the first Join. The
+	// history lives as long as the Memory: offsets of another one, or of another
+	// process, get what is kept and Complete false.
+	Durable func(topic string) (r Retention, ok bool)
+
 	mu     sync.RWMutex
 	topics map[string]map[*memoryNode]struct{}
 	nodes  map[*memoryNode]struct{}
 	closed bool
+	logs   memoryLogs
 }
 
 type memoryNode struct {
@@ -79,11 +86,28 @@ func (m *Memory) removeLocked(n *memoryNode, topic string) {
 
 // Publish implements Node.
 func (n *memoryNode) Publish(msg Message) error {
+	_, err := n.publish(msg)
+	return err
+}
+
+// PublishWait implements Node.
+func (n *memoryNode) PublishWait(_ context.Context, msg Message) (offset string, err error) {
+	return n.publish(msg)
+}
+
+func (n *memoryNode) publish(msg Message) (offset string, err error) {
 	m := n.broker
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if _, joined := m.nodes[n]; !joined {
-		return ErrClosed
+		return "", ErrClosed
+	}
+	msg.Offset = ""
+	if log := m.logs.of(msg.Topic, m.Durable); log != nil {
+		// Held over the deliveries: they come in the order of the offsets.
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		msg.Offset = log.append(msg)
 	}
 	for other := range m.topics[msg.Topic] {
 		if other != n {
@@ -92,17 +116,24 @@ func (n *memoryNode) Publish(msg Message) error {
 			other.ordered.Unlock()
 		}
 	}
-	return nil
-}
-
-// PublishWait implements Node.
-func (n *memoryNode) PublishWait(_ context.Context, msg Message) (offset string, err error) {
-	return "", n.Publish(msg)
+	return msg.Offset, nil
 }
 
 // History implements Node.
-func (n *memoryNode) History(context.Context, string, string, int) (History, error) {
-	return History{}, ErrNoHistory
+func (n *memoryNode) History(_ context.Context, topic, since string, limit int) (History, error) {
+	m := n.broker
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if _, joined := m.nodes[n]; !joined {
+		return History{}, ErrClosed
+	}
+	log := m.logs.of(topic, m.Durable)
+	if log == nil {
+		return History{}, ErrNoHistory
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	return log.history(topic, since, limit)
 }
 
 // Health implements Node.

@@ -25,7 +25,7 @@ func TestMemoryClusterSuite(t *testing.T) {
 
 func TestMemorySuite(t *testing.T) {
 	brokertest.Topics(t, func(t *testing.T) func() broker.Topics {
-		m := new(broker.Memory)
+		m := &broker.Memory{Durable: brokertest.Durable}
 		t.Cleanup(func() { _ = m.Close() })
 		return func() broker.Topics { return m }
 	})

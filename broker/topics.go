@@ -95,7 +95,8 @@ type History struct {
 	Messages []Message
 	// Complete is true when nothing is missing between the offset that was asked
 	// for and the first message; it is false when the log was trimmed beyond it,
-	// or began anew.
+	// or began anew: the messages are then what the log has. Where no offset was
+	// asked for, it is true when the messages begin with the log's first.
 	Complete bool
 	// More is true when the limit kept some of the newest back.
 	More bool

@@ -29,6 +29,11 @@ type Options struct {
 	Loops int
 	// Broker carries publications to other nodes; nil: this node only.
 	Broker broker.Topics
+	// Gap is told when the broker has lost messages of other nodes, or may have;
+	// topic "" stands for all that have subscribers here. It is called on the
+	// broker's goroutine, in order with what the broker delivers, and must not
+	// block: what concerns connections is for [Loop.Post]. nil: nobody is told.
+	Gap func(topic string, g broker.Gap)
 	// Logger gets what an operator should know, never a line per message; nil:
 	// slog.Default.
 	Logger *slog.Logger
@@ -270,7 +275,7 @@ func (a *App) bringUp() error {
 		return ErrShutdown
 	}
 	if a.opts.Broker != nil {
-		node, err := a.opts.Broker.Join(broker.TopicsReceiver{Deliver: a.fromBroker})
+		node, err := a.opts.Broker.Join(broker.TopicsReceiver{Deliver: a.fromBroker, Gap: a.opts.Gap})
 		if err != nil {
 			return fmt.Errorf("engine: broker: %w", err)
 		}

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/frame"
 )
@@ -27,6 +29,60 @@ func (a *App) Publish(topic string, msg []byte, op OpCode) error {
 		}
 	}
 	return err
+}
+
+// PublishWait is [App.Publish] that returns when the broker has the message:
+// its offset in the topic's log, "" for a topic that keeps no history or
+// without a broker. This node's subscribers get the message at once and without
+// an offset, whatever the broker does: on an error they may have it, and the
+// other nodes may not. Further errors are ErrOnLoop and ctx's, which leaves open
+// whether the broker took it. It blocks: not to be called on a loop.
+func (a *App) PublishWait(ctx context.Context, topic string, msg []byte, op OpCode) (offset string, err error) {
+	if topic == "" || len(topic) > MaxTopicLen {
+		return "", ErrTopic
+	}
+	if !a.started.Load() {
+		return "", a.unstarted()
+	}
+	if a.onLoop() != nil {
+		return "", ErrOnLoop
+	}
+	a.published.Add(1)
+	err = a.spread(topic, msg, op)
+	if a.node == nil {
+		return "", err
+	}
+	offset, e := a.node.PublishWait(ctx, broker.Message{Topic: topic, Data: msg, Binary: op == Binary})
+	if e != nil {
+		err = e
+	}
+	return offset, err
+}
+
+// History returns what a topic's log keeps after an offset: see
+// [broker.Node].History. It is broker.ErrNoHistory without a broker. It blocks:
+// not to be called on a loop, where it is ErrOnLoop. Safe from any other
+// goroutine.
+func (a *App) History(ctx context.Context, topic, since string, limit int) (broker.History, error) {
+	switch {
+	case topic == "" || len(topic) > MaxTopicLen:
+		return broker.History{}, ErrTopic
+	case a.opts.Broker == nil:
+		return broker.History{}, broker.ErrNoHistory
+	case !a.started.Load():
+		return broker.History{}, a.unstarted()
+	case a.onLoop() != nil:
+		return broker.History{}, ErrOnLoop
+	}
+	return a.node.History(ctx, topic, since, limit)
+}
+
+// unstarted is why the broker can't be reached before Listen or Serve.
+func (a *App) unstarted() error {
+	if a.opts.Broker == nil {
+		return nil
+	}
+	return broker.ErrUnavailable
 }
 
 // spread sends a message to every loop that has subscribers.

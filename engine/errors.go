@@ -8,8 +8,8 @@ var (
 	// ErrStuck is what Shutdown returns when a callback does not: its loop can't
 	// be ended.
 	ErrStuck = errors.New("engine: a callback does not return")
-	// ErrOnLoop says that Shutdown was called in a callback, which it would wait
-	// for.
+	// ErrOnLoop says that a method that waits was called in a callback: the loop
+	// would stand still, Shutdown for ever.
 	ErrOnLoop = errors.New("engine: not to be called on a loop")
 	// ErrPattern says that a pattern does not begin with a slash, repeats one
 	// that is registered, or names a wildcard badly.

@@ -16,6 +16,7 @@ import (
 // Topics runs the suite of broker.Topics. start begins a broker without nodes
 // that ends with the test t, and returns a function that adds a process to it:
 // one that joins everything in one process may return the same value each time.
+// The topics that Durable tells keep history.
 func Topics(t *testing.T, start func(t *testing.T) func() broker.Topics) {
 	for _, tt := range []struct {
 		name string
@@ -25,6 +26,15 @@ func Topics(t *testing.T, start func(t *testing.T) func() broker.Topics) {
 		{"each publisher's order is kept", topicOrder},
 		{"payloads arrive whole", topicWhole},
 		{"nothing is delivered after Leave", topicLeaves},
+		{"topics are apart", topicsApart},
+		{"subscriptions come and go", topicChurn},
+		{"PublishWait returns when the message is taken", topicWaits},
+		{"a plain topic keeps no history", topicForgets},
+		{"messages of a durable topic carry their offset", topicOffsets},
+		{"history after an offset", topicHistory},
+		{"history that was trimmed", topicTrims},
+		{"offsets of elsewhere", topicForeign},
+		{"everything at once", topicRace},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, start(t)) })
 	}
@@ -34,18 +44,24 @@ func Topics(t *testing.T, start func(t *testing.T) func() broker.Topics) {
 type listener struct {
 	node broker.Node
 
-	mu  sync.Mutex
-	got []broker.Message
+	mu   sync.Mutex
+	got  []broker.Message
+	gaps []string
 }
 
 func listen(t *testing.T, b broker.Topics) *listener {
 	t.Helper()
 	l := new(listener)
-	node, err := b.Join(broker.TopicsReceiver{Deliver: l.keep})
+	node, err := b.Join(broker.TopicsReceiver{Deliver: l.keep, Gap: l.keepGap})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = node.Leave() })
+	t.Cleanup(func() {
+		_ = node.Leave()
+		if len(l.gaps) > 0 {
+			t.Errorf("told of gaps where nothing was lost: %q", l.gaps)
+		}
+	})
 	l.node = node
 	return l
 }
@@ -55,6 +71,12 @@ func (l *listener) keep(m broker.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.got = append(l.got, m)
+}
+
+func (l *listener) keepGap(topic string, g broker.Gap) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gaps = append(l.gaps, fmt.Sprintf("%s: %v, lost %d", topic, g.Reason, g.Lost))
 }
 
 // texts are the payloads of a topic that came so far.

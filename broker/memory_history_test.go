@@ -1,0 +1,85 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fe4bcecb/wsd/broker"
+)
+
+// aged is a Memory whose topics keep a minute, and its clock.
+func aged(t *testing.T) (*broker.Memory, broker.Node, func(time.Duration)) {
+	t.Helper()
+	m := &broker.Memory{Durable: func(string) (broker.Retention, bool) {
+		return broker.Retention{Age: time.Minute}, true
+	}}
+	var passed atomic.Int64
+	begin := time.Now()
+	m.SetClock(func() time.Time { return begin.Add(time.Duration(passed.Load())) })
+	n, _ := join(t, m)
+	return m, n, func(d time.Duration) { passed.Add(int64(d)) }
+}
+
+func history(t *testing.T, n broker.Node, topic, since string) broker.History {
+	t.Helper()
+	h, err := n.History(context.Background(), topic, since, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestMemoryHistoryAges(t *testing.T) {
+	_, n, pass := aged(t)
+	publish(t, n, "t", "1")
+	first := history(t, n, "t", "").Last
+	pass(40 * time.Second)
+	publish(t, n, "t", "2")
+	second := history(t, n, "t", "").Last
+	pass(40 * time.Second)
+	if h := history(t, n, "t", ""); len(h.Messages) != 1 || string(h.Messages[0].Data) != "2" || h.Complete {
+		t.Errorf("after 80 s: %+v", h)
+	}
+	if h := history(t, n, "t", first); len(h.Messages) != 1 || !h.Complete {
+		t.Errorf("after the aged first, which was seen: %+v", h)
+	}
+	pass(40 * time.Second)
+	if h := history(t, n, "t", second); len(h.Messages) != 0 || !h.Complete || h.Last != "" {
+		t.Errorf("after the last, when all have aged: %+v", h)
+	}
+	if h := history(t, n, "t", first); h.Complete {
+		t.Errorf("the second was missed and aged, but: %+v", h)
+	}
+	publish(t, n, "t", "3")
+	if h := history(t, n, "t", second); len(h.Messages) != 1 || !h.Complete {
+		t.Errorf("after the last that aged: %+v", h)
+	}
+}
+
+func TestMemoryForgetsTopicsThatAged(t *testing.T) {
+	m, n, pass := aged(t)
+	for i := range 500 {
+		publish(t, n, fmt.Sprint("topic ", i), "x")
+		pass(10 * time.Second)
+	}
+	if logs := m.Logs(); logs > 50 {
+		t.Errorf("%d logs", logs)
+	}
+}
+
+func TestMemoryKeepsItsOwnCopies(t *testing.T) {
+	_, n, _ := aged(t)
+	data := []byte("before")
+	if err := n.Publish(broker.Message{Topic: "t", Data: data}); err != nil {
+		t.Fatal(err)
+	}
+	copy(data, "after!")
+	h := history(t, n, "t", "")
+	copy(h.Messages[0].Data, "spoilt")
+	if got := string(history(t, n, "t", "").Messages[0].Data); got != "before" {
+		t.Errorf("history is %q", got)
+	}
+}
