@@ -71,7 +71,8 @@ type ClusterNode interface {
 	Members(ctx context.Context) (Members, error)
 	// RoomJoined and RoomLeft tell that a room has its first member on this node,
 	// or lost its last one, in this order for each room: an implementation may
-	// subscribe room by room. The room of a socket's own id is not told.
+	// subscribe room by room. The room of a socket's own id is not told, but to a
+	// [ClusterPrivate].
 	RoomJoined(room string)
 	RoomLeft(room string)
 	// Health tells whether messages really pass. Lost counts those that were
@@ -81,6 +82,15 @@ type ClusterNode interface {
 	// call of it at most is still under way when Leave returns. It may be called
 	// twice, and from Deliver.
 	Leave()
+}
+
+// ClusterPrivate is a [ClusterNode] that may subscribe to the rooms of sockets'
+// own ids, too.
+type ClusterPrivate interface {
+	ClusterNode
+	// OwnRooms reports whether RoomJoined and RoomLeft shall tell of these. It says
+	// the same as long as the node lives.
+	OwnRooms() bool
 }
 
 // ClusterLog is a [ClusterNode] that keeps what is broadcast for a while, and the

@@ -29,6 +29,9 @@ func (n *Namespace) joinCluster() error {
 		return err
 	}
 	n.node = node
+	if private, ok := node.(broker.ClusterPrivate); ok {
+		n.ownRooms = private.OwnRooms()
+	}
 	close(n.joined)
 	return nil
 }
@@ -252,8 +255,9 @@ func (n *Namespace) ask(ctx context.Context, m *cluster.Message) ([]*cluster.Mes
 	return answers, nil
 }
 
-// roomOpened and roomClosed count the loops on which a room has members, so
-// that a broker may subscribe to a room at its first member of this node.
+// roomOpened and roomClosed count the loops on which a room has members, and the
+// joins that have not reached theirs, so that a broker may subscribe to a room at
+// its first member of this node.
 func (n *Namespace) roomOpened(name string) {
 	if n.node == nil {
 		return
@@ -277,12 +281,26 @@ func (n *Namespace) roomClosed(name string) {
 	}
 }
 
+// roomsOpened and roomsClosed tell of several rooms.
+func (n *Namespace) roomsOpened(names []string) {
+	for _, name := range names {
+		n.roomOpened(name)
+	}
+}
+
+func (n *Namespace) roomsClosed(names []string) {
+	for _, name := range names {
+		n.roomClosed(name)
+	}
+}
+
 // clusterState is a namespace's part in a cluster.
 type clusterState struct {
 	joined   chan struct{} // closed when node is set
 	requests requests
 	openedMu sync.Mutex
-	opened   map[string]int // openedMu: loops with members, by room
+	opened   map[string]int // openedMu: loops with members, by room, and joins on their way
+	ownRooms bool           // the broker wants to know of the rooms of sockets' ids
 }
 
 // clusterCounts are a server's losses between nodes.

@@ -67,6 +67,9 @@ func (ln *lane) attach(s *Socket) {
 	ln.all = append(ln.all, s)
 	ln.sockets[s.id] = s
 	ln.population.Store(int32(len(ln.all)))
+	if ln.nsp.ownRooms {
+		ln.nsp.roomOpened(s.id)
+	}
 	for _, name := range s.membership.attach() {
 		ln.seat(s, name)
 	}
@@ -80,6 +83,9 @@ func (ln *lane) detach(s *Socket) {
 	}
 	for len(s.membership.seats) > 0 {
 		ln.unseat(s, len(s.membership.seats)-1)
+	}
+	if ln.nsp.ownRooms {
+		ln.nsp.roomClosed(s.id)
 	}
 	last := len(ln.all) - 1
 	moved := ln.all[last]

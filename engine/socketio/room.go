@@ -91,7 +91,17 @@ func (m *membership) seated() bool {
 // broadcasts afterwards reaches the socket.
 func (s *Socket) Join(rooms ...string) {
 	added, change := s.membership.add(s.id, rooms)
-	s.follow(added, change, (*lane).seat)
+	if len(added) == 0 {
+		return
+	}
+	// The broker knows of the room when Join returns: what another node sends
+	// because it was told of the join comes perhaps before the loop has seated the
+	// socket, but is delivered after that.
+	s.lane.nsp.roomsOpened(added)
+	s.lane.mustPost(len(added)*postCost, func() {
+		s.followOnLoop(added, change, (*lane).seat)
+		s.lane.nsp.roomsClosed(added)
+	})
 }
 
 // Leave takes the socket out of rooms. Safe from any goroutine.
