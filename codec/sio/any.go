@@ -38,7 +38,7 @@ type reader struct {
 
 // value reads the value at r.i, after space, and passes over it.
 func (r *reader) value() any {
-	r.i = skipSpace(r.b, r.i)
+	r.i = jsontext.SkipSpace(r.b, r.i)
 	if len(r.spans) > 0 && r.spans[0].start == r.i {
 		data := r.attachments[r.spans[0].num]
 		r.i = r.spans[0].end
@@ -54,7 +54,7 @@ func (r *reader) value() any {
 		return r.object()
 	}
 	start := r.i
-	r.i = next(r.b, start)
+	r.i = jsontext.Next(r.b, start)
 	switch r.b[start] {
 	case 'n':
 		return nil
@@ -86,7 +86,7 @@ func (r *reader) object() map[string]any {
 	m := map[string]any{}
 	for r.more('}') {
 		key := r.text()
-		r.i = skipSpace(r.b, r.i) + 1 // the colon
+		r.i = jsontext.SkipSpace(r.b, r.i) + 1 // the colon
 		m[key] = r.value()
 	}
 	return m
@@ -95,12 +95,12 @@ func (r *reader) object() map[string]any {
 // more moves from an opening bracket, or from behind an element, to the next
 // element, or behind the closing bracket.
 func (r *reader) more(closing byte) bool {
-	r.i = skipSpace(r.b, r.i)
+	r.i = jsontext.SkipSpace(r.b, r.i)
 	if r.b[r.i] == closing {
 		r.i++
 		return false
 	}
-	r.i = skipSpace(r.b, r.i+1) // the opening bracket or a comma
+	r.i = jsontext.SkipSpace(r.b, r.i+1) // the opening bracket or a comma
 	if r.b[r.i] == closing {
 		r.i++
 		return false

@@ -269,7 +269,7 @@ func payload(t Type, b []byte, maxDepth int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if skipSpace(b, end) != len(b) {
+	if jsontext.SkipSpace(b, end) != len(b) {
 		return nil, ErrPayload
 	}
 	if t == Event {
@@ -283,8 +283,8 @@ func payload(t Type, b []byte, maxDepth int) ([]byte, error) {
 // checkName looks at the name of an event, the first element of a valid array:
 // it must be a number or a string that is not reserved.
 func checkName(array []byte) error {
-	i := skipSpace(array, 1)
-	if isNumber(array[i]) {
+	i := jsontext.SkipSpace(array, 1)
+	if jsontext.IsNumber(array[i]) {
 		return nil
 	}
 	if array[i] != '"' {

@@ -91,7 +91,7 @@ func checkEvent(args []any) error {
 			if IsReserved(conv.String(text)) {
 				return ErrReserved
 			}
-		} else if !isNumber(name.bytes()[0]) {
+		} else if !jsontext.IsNumber(name.bytes()[0]) {
 			return ErrPayload
 		}
 	case int, int64, uint64, float64:
@@ -312,7 +312,7 @@ func (e *encoder) raw(text []byte) error {
 	if err != nil {
 		return err
 	}
-	if skipSpace(text, end) != len(text) || !utf8.Valid(text) {
+	if jsontext.SkipSpace(text, end) != len(text) || !utf8.Valid(text) {
 		return ErrPayload
 	}
 	e.dst = appendCompact(e.dst, text)
@@ -328,7 +328,7 @@ func appendCompact(dst, text []byte) []byte {
 			i = jsontext.SkipString(text, i+1)
 		case c <= ' ':
 			dst = append(dst, text[from:i]...)
-			i = skipSpace(text, i)
+			i = jsontext.SkipSpace(text, i)
 			from = i
 		default:
 			i++

@@ -1,9 +1,11 @@
 package sio
 
+import "github.com/fe4bcecb/wsd/codec/jsontext"
+
 // Scan checks a whole text.
 func Scan(b []byte, maxDepth int) error {
 	end, err := scan(b, 0, maxDepth)
-	if err == nil && skipSpace(b, end) != len(b) {
+	if err == nil && jsontext.SkipSpace(b, end) != len(b) {
 		err = ErrPayload
 	}
 	return err

@@ -50,7 +50,7 @@ func (p Payload) Args() []Value {
 func (p Payload) With(extra string) Payload {
 	array := p.JSON[:len(p.JSON)-1]
 	dst := append(make([]byte, 0, len(array)+len(extra)+4), array...)
-	if skipSpace(array, 1) < len(array) {
+	if jsontext.SkipSpace(array, 1) < len(array) {
 		dst = append(dst, ',')
 	}
 	dst = append(jsontext.AppendQuoted(dst, extra), ']')

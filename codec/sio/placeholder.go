@@ -63,8 +63,8 @@ func placeholders(dst []span, b []byte) ([]span, error) {
 				break
 			}
 			key = false
-			i = skipSpace(b, i) + 1 // the colon
-			i = skipSpace(b, i)
+			i = jsontext.SkipSpace(b, i) + 1 // the colon
+			i = jsontext.SkipSpace(b, i)
 			top := &levels[len(levels)-1]
 			switch {
 			case jsontext.Is(text, placeholderKey):
@@ -87,10 +87,10 @@ func placeholders(dst []span, b []byte) ([]span, error) {
 // placeholderNumber reads the value at b[i], or returns -1 if it is not a
 // whole number from 0 up.
 func placeholderNumber(b []byte, i int) int {
-	if !isNumber(b[i]) {
+	if !jsontext.IsNumber(b[i]) {
 		return -1
 	}
-	text := b[i:next(b, i)]
+	text := b[i:jsontext.Next(b, i)]
 	if n, err := strconv.Atoi(string(text)); err == nil {
 		return max(n, -1)
 	}

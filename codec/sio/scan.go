@@ -1,193 +1,26 @@
 package sio
 
 import (
+	"errors"
+
 	"github.com/fe4bcecb/wsd/codec/jsontext"
 )
 
-// maxNesting is the greatest depth that [scan] has room for.
+// maxNesting is the greatest depth that payloads may have.
 const maxNesting = 1024
 
 // scan checks the JSON value that starts at b[i], after space, and returns the
-// index behind it. The errors are [ErrPayload] and [ErrDepth]. RFC 8259; that
-// strings are UTF-8 is not checked. Hot path: per message.
+// index behind it. The errors are [ErrPayload] and [ErrDepth]. That strings are
+// UTF-8 is not checked. Hot path: per message.
 func scan(b []byte, i, maxDepth int) (int, error) {
-	// A bit for each level that is open: set for an object, clear for an array.
-	var objects [maxNesting / 64]uint64
-	depth := 0
-	for {
-		if i = skipSpace(b, i); i >= len(b) {
-			return 0, ErrPayload
+	end, err := jsontext.Scan(b, i, maxDepth)
+	if err != nil {
+		if errors.Is(err, jsontext.ErrDepth) {
+			return 0, ErrDepth
 		}
-		switch c := b[i]; {
-		case c == '"':
-			if i = jsontext.SkipString(b, i+1); i < 0 {
-				return 0, ErrPayload
-			}
-		case c == '{':
-			if depth >= maxDepth {
-				return 0, ErrDepth
-			}
-			if i = skipSpace(b, i+1); i < len(b) && b[i] == '}' {
-				i++
-				break
-			}
-			objects[depth/64] |= 1 << (depth % 64)
-			depth++
-			if i = skipKey(b, i); i < 0 {
-				return 0, ErrPayload
-			}
-			continue
-		case c == '[':
-			if depth >= maxDepth {
-				return 0, ErrDepth
-			}
-			if i = skipSpace(b, i+1); i < len(b) && b[i] == ']' {
-				i++
-				break
-			}
-			objects[depth/64] &^= 1 << (depth % 64)
-			depth++
-			continue
-		default:
-			if isNumber(c) {
-				i = skipNumber(b, i)
-			} else {
-				i = skipLiteral(b, i)
-			}
-			if i < 0 {
-				return 0, ErrPayload
-			}
-		}
-		// A value ends here, and perhaps what it is in.
-		for {
-			if depth == 0 {
-				return i, nil
-			}
-			if i = skipSpace(b, i); i >= len(b) {
-				return 0, ErrPayload
-			}
-			object := objects[(depth-1)/64]&(1<<((depth-1)%64)) != 0
-			if b[i] == ',' {
-				i++
-				if object {
-					if i = skipKey(b, i); i < 0 {
-						return 0, ErrPayload
-					}
-				}
-				break
-			}
-			if object && b[i] != '}' || !object && b[i] != ']' {
-				return 0, ErrPayload
-			}
-			i++
-			depth--
-		}
+		return 0, ErrPayload
 	}
-}
-
-// skipSpace returns the index of the first byte from b[i] on that is not
-// space.
-func skipSpace(b []byte, i int) int {
-	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
-		i++
-	}
-	return i
-}
-
-// skipKey passes over space, a key, and its colon.
-func skipKey(b []byte, i int) int {
-	if i = skipSpace(b, i); i >= len(b) || b[i] != '"' {
-		return -1
-	}
-	if i = jsontext.SkipString(b, i+1); i < 0 {
-		return -1
-	}
-	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
-		return -1
-	}
-	return i + 1
-}
-
-// isNumber says whether a number starts with c.
-func isNumber(c byte) bool { return c == '-' || c-'0' <= 9 }
-
-// skipNumber returns the index behind the number at b[i], or -1.
-func skipNumber(b []byte, i int) int {
-	if b[i] == '-' {
-		i++
-	}
-	start := i
-	if i = skipDigits(b, i); i == start || b[start] == '0' && i > start+1 {
-		return -1
-	}
-	if i < len(b) && b[i] == '.' {
-		start = i + 1
-		if i = skipDigits(b, start); i == start {
-			return -1
-		}
-	}
-	if i < len(b) && b[i]|0x20 == 'e' {
-		start = i + 1
-		if start < len(b) && (b[start] == '+' || b[start] == '-') {
-			start++
-		}
-		if i = skipDigits(b, start); i == start {
-			return -1
-		}
-	}
-	return i
-}
-
-func skipDigits(b []byte, i int) int {
-	for i < len(b) && b[i]-'0' <= 9 {
-		i++
-	}
-	return i
-}
-
-// skipLiteral returns the index behind true, false or null at b[i], or -1.
-func skipLiteral(b []byte, i int) int {
-	word := "null"
-	switch b[i] {
-	case 't':
-		word = "true"
-	case 'f':
-		word = "false"
-	}
-	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
-		return -1
-	}
-	return i + len(word)
-}
-
-// The functions below read JSON that scan has passed.
-
-// next returns the index behind the value at b[i].
-func next(b []byte, i int) int {
-	switch b[i] {
-	case '"':
-		return jsontext.SkipString(b, i+1)
-	case '{', '[':
-		depth := 0
-		for {
-			switch b[i] {
-			case '"':
-				i = jsontext.SkipString(b, i+1)
-				continue
-			case '{', '[':
-				depth++
-			case '}', ']':
-				if depth--; depth == 0 {
-					return i + 1
-				}
-			}
-			i++
-		}
-	}
-	for i < len(b) && b[i] != ',' && b[i] != ']' && b[i] != '}' && b[i] > ' ' {
-		i++
-	}
-	return i
+	return end, nil
 }
 
 // appendElements appends the elements of an array, none of anything else, and
@@ -201,12 +34,12 @@ func appendElements(dst []Value, array []byte, attachments [][]byte) []Value {
 		own := attachments // escapes in this case only
 		shared = &own
 	}
-	i := skipSpace(array, 1)
+	i := jsontext.SkipSpace(array, 1)
 	for array[i] != ']' {
-		end := next(array, i)
+		end := jsontext.Next(array, i)
 		dst = append(dst, newValue(array[i:end], shared))
-		if i = skipSpace(array, end); array[i] == ',' {
-			i = skipSpace(array, i+1)
+		if i = jsontext.SkipSpace(array, end); array[i] == ',' {
+			i = jsontext.SkipSpace(array, i+1)
 		}
 	}
 	return dst

@@ -1,0 +1,139 @@
+package cluster
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/fe4bcecb/wsd/codec/msgpack"
+	"github.com/fe4bcecb/wsd/internal/conv"
+)
+
+// Entry is an entry of the streams adapter's stream: its fields are named uid,
+// nsp, type and data.
+type Entry struct {
+	UID, Namespace string
+	Type           string // a number
+	Data           string // JSON, or MessagePack in base64; "": the entry has no such field
+}
+
+// MakeEntry returns a message as an entry: MessagePack if there is binary data in
+// it, unless onlyPlaintext. All kinds are written: up to version 0.2 all of them
+// go through the stream, and from 0.3 on those that are no requests. An entry that
+// lacks something makes Node's readers spin for as long as it is there.
+//
+// The error is [ErrMessage]. Hot path: per broadcast.
+func MakeEntry(m *Message, onlyPlaintext bool) (Entry, error) {
+	if err := m.prepare(); err != nil {
+		return Entry{}, err
+	}
+	w := writer{dialect: msgpack.MsgpackJS}
+	w.text(m.UID) // to check them
+	w.text(m.Namespace)
+	if w.err != nil {
+		return Entry{}, w.err
+	}
+	e := Entry{UID: m.UID, Namespace: m.Namespace, Type: strconv.Itoa(int(wireTypes[m.Kind]))}
+	if m.Kind.heartbeat() {
+		return e, nil
+	}
+	w.packed = m.hasBinary() && !onlyPlaintext
+	w.dst = make([]byte, 0, m.wireSize())
+	w.data(m, false)
+	if w.err != nil {
+		return Entry{}, w.err
+	}
+	if w.packed {
+		e.Data = base64.StdEncoding.EncodeToString(w.dst)
+	} else {
+		e.Data = conv.String(w.dst)
+	}
+	return e, nil
+}
+
+// Message reads an entry, whose id is offset. The message aliases Data; only its
+// strings have memory of their own. A message of kind Broadcast with a RequestID,
+// and those of the other kinds that ask or answer, are from version 0.2.
+//
+// The errors are [ErrMessage], and [ErrIgnored] for entries that are not of a
+// namespace or of an unknown kind.
+func (e Entry) Message(offset string) (*Message, error) {
+	if e.Namespace == "" {
+		return nil, ErrIgnored
+	}
+	n, err := strconv.ParseUint(e.Type, 10, 32)
+	if err != nil {
+		return nil, errType
+	}
+	kind, ok := kindOf(float64(n))
+	if !ok {
+		return nil, ErrIgnored
+	}
+	m := &Message{Kind: kind, UID: e.UID, Namespace: e.Namespace, Offset: offset}
+	if kind.heartbeat() {
+		return m, nil
+	}
+	data, err := parseData(e.Data)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.read(data); err != nil {
+		return nil, err
+	}
+	return m.finish()
+}
+
+func parseData(s string) (value, error) {
+	if strings.HasPrefix(s, "{") {
+		return parseJSON(conv.Bytes(s))
+	}
+	b, err := decodeBase64(s)
+	if err != nil {
+		return value{}, err
+	}
+	return parsePacked(b)
+}
+
+// decodeBase64 reads base64 with or without padding.
+func decodeBase64(s string) ([]byte, error) {
+	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	if err != nil {
+		return nil, errEncoding
+	}
+	return b, nil
+}
+
+// StreamName is the stream that a namespace's entries go to, of count streams.
+// It is Node's, except for namespaces whose hash is below 0: these Node writes to
+// a stream that it does not read itself, so that nobody gets them.
+func StreamName(base string, count int, namespace string) string {
+	if count <= 1 {
+		return base
+	}
+	var h int32
+	for _, unit := range utf16.Encode([]rune(namespace)) {
+		h = h*31 + int32(unit)
+	}
+	index := int(h) % count
+	if index < 0 {
+		index = -index
+	}
+	return base + "-" + strconv.Itoa(index)
+}
+
+// StreamNames are all the streams that nodes write to: those that Node reads, and
+// behind them those that it only writes.
+func StreamNames(base string, count int) []string {
+	if count <= 1 {
+		return []string{base}
+	}
+	names := make([]string, 0, 2*count-1)
+	for i := range count {
+		names = append(names, base+"-"+strconv.Itoa(i))
+	}
+	for i := 1; i < count; i++ {
+		names = append(names, base+"--"+strconv.Itoa(i))
+	}
+	return names
+}
