@@ -111,7 +111,8 @@ func (a *sioApp) connected(s *socketio.Socket) {
 	who := accountOf(s)
 	s.Join(who.rooms...)
 	if who.User != "" {
-		s.Join(userRooms + who.User)
+		// It fails only for a socket that has ended: identities were checked.
+		_ = s.SetUser(who.User)
 	}
 	if !who.expires.IsZero() {
 		who.timer = time.AfterFunc(time.Until(who.expires), func() {

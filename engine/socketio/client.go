@@ -314,6 +314,7 @@ func (c *client) admit(s *Socket) {
 	n.server.desk(c.session.Loop()).connects.done(&c.waiting)
 	s.connected.Store(true)
 	s.lane.attach(s)
+	s.userBegins()
 	n.joining.Add(-1) // not before the lane counts it: see cleanUp
 	n.server.connections.Add(1)
 	s.welcome()

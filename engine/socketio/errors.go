@@ -19,6 +19,8 @@ var (
 	ErrTimeout = errors.New("operation has timed out")
 	// ErrDisconnected says that the socket's connection has ended.
 	ErrDisconnected = errors.New("socket has been disconnected")
+	// ErrOffline says that a user has no connection.
+	ErrOffline = errors.New("socketio: the user is offline")
 	// ErrAcked says that an event was acknowledged before, or wants none.
 	ErrAcked = errors.New("socketio: nothing to acknowledge")
 	// ErrNoArgument says that an event has fewer arguments than were asked for.

@@ -24,6 +24,7 @@ type Namespace struct {
 	recovery   *recovery          // nil: off
 	node       broker.ClusterNode // nil: alone
 	serverSide serverSide
+	users      localUsers
 	clusterState
 }
 

@@ -62,6 +62,12 @@ type Options struct {
 	CleanupEmptyNamespaces bool
 	// Cluster joins this server with others; nil: it is alone.
 	Cluster broker.Cluster
+	// Presence knows the users of all servers; see Socket.SetUser. nil: this server
+	// knows its own.
+	Presence broker.Presence
+	// ServerID is this server's name in Presence, unique among all servers, Node's
+	// included; "": Engine.ServerID.
+	ServerID string
 	// RequestTimeout is how long answers of other nodes, and acknowledgements of
 	// a broadcast, are awaited; 0: 5 s.
 	RequestTimeout time.Duration

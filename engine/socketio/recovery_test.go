@@ -21,9 +21,15 @@ type claim struct {
 }
 
 // come connects as a new client.
-func come(t *testing.T, c *client) (k claim) {
+func come(t *testing.T, c *client) claim {
 	t.Helper()
 	c.send("40")
+	return came(t, c)
+}
+
+// came reads the answer to a new client's CONNECT packet.
+func came(t *testing.T, c *client) (k claim) {
+	t.Helper()
 	got := c.next()
 	if err := json.Unmarshal([]byte(strings.TrimPrefix(got, "40")), &k); err != nil || len(k.PID) != 20 || len(k.SID) != 20 || k.PID == k.SID {
 		t.Fatalf("CONNECT was answered with %q", got)

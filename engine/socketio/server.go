@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/engine/engineio"
@@ -24,6 +25,9 @@ type Server struct {
 	namespaces map[string]*Namespace
 	parents    []*ParentNamespace
 	children   int // namespaces that parents have made
+
+	presence broker.PresenceNode // nil: it could not be joined
+	serverID string
 
 	once  sync.Once
 	desks []*desk
@@ -51,6 +55,9 @@ func New(opts Options) *Server {
 	srv.workers.drained = make(chan struct{}, 1)
 	srv.engine, err = engineio.New(opts.Engine, sessions{srv})
 	srv.note(err)
+	if srv.err == nil {
+		srv.note(srv.joinPresence())
+	}
 	srv.Namespace = srv.Of("/")
 	return srv
 }
@@ -75,12 +82,12 @@ func (srv *Server) Mount(app *engine.App, prefix string) error {
 func (srv *Server) Engine() *engineio.Server { return srv.engine }
 
 // Close disconnects all clients with the reason "server shutting down" and
-// leaves the cluster. It returns when that is done and all handlers have
+// leaves the cluster and the presence. It returns when that is done and all handlers have
 // returned, or ctx ends. The App's Shutdown comes behind it. On a loop it
 // returns ErrOnLoop; a handler must not call it.
 func (srv *Server) Close(ctx context.Context) error {
 	if srv.engine == nil {
-		return nil
+		return srv.leavePresence(ctx)
 	}
 	if srv.onLoop() {
 		return ErrOnLoop
@@ -90,10 +97,11 @@ func (srv *Server) Close(ctx context.Context) error {
 		n.leaveCluster()
 	}
 	srv.mu.RUnlock()
-	if err := srv.engine.Close(ctx); err != nil {
-		return err
+	err := srv.engine.Close(ctx)
+	if err == nil {
+		err = srv.workers.wait(ctx)
 	}
-	return srv.workers.wait(ctx)
+	return errors.Join(err, srv.leavePresence(ctx)) // behind the last Exit
 }
 
 // loops are the App's loops, none before it has begun.

@@ -27,6 +27,7 @@ type Socket struct {
 	recovered  bool
 
 	acks []pendingAck // of the loop
+	user socketUser
 
 	mu      sync.Mutex
 	data    any       // mu
@@ -228,6 +229,7 @@ func (s *Socket) finish(reason string) {
 		n.recovery.store(s)
 	}
 	s.lane.detach(s)
+	s.userEnds()
 	s.ended()
 	// Which handlers there are is known when those before have run.
 	s.enqueue(0, task{run: func() {
