@@ -54,9 +54,18 @@ type memoryMember struct {
 	mu      sync.Mutex
 	left    bool
 	running bool
-	queue   []*cluster.Message
-	bytes   int // of the queue
+	queue   []memoryParcel
+	waiting int // of the queue: those that are messages
+	bytes   int // of these
 	lost    uint64
+	gaps    uint64
+}
+
+// memoryParcel is a message, or, where message is nil, the place where some are
+// missing.
+type memoryParcel struct {
+	message *cluster.Message
+	missing int64
 }
 
 // UID implements [ClusterNode].
@@ -130,7 +139,7 @@ func (n *memoryMember) RoomLeft(string) {}
 func (n *memoryMember) Health() Health {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h := Health{Up: !n.left, Lost: n.lost}
+	h := Health{Up: !n.left, Lost: n.lost, Gaps: n.gaps}
 	if n.left {
 		h.Reason = "the node has left"
 	}
@@ -150,7 +159,7 @@ func (n *memoryMember) Leave() {
 	c.mu.Unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.left, n.queue, n.bytes = true, nil, 0
+	n.left, n.queue, n.waiting, n.bytes = true, nil, 0, 0
 }
 
 // push queues a message for the node.
@@ -160,11 +169,12 @@ func (n *memoryMember) push(m *cluster.Message, size int) error {
 	switch {
 	case n.left:
 		return nil
-	case len(n.queue) >= maxClusterQueue, len(n.queue) > 0 && n.bytes+size > maxClusterBytes:
-		n.lost++
+	case n.waiting >= maxClusterQueue, n.waiting > 0 && n.bytes+size > maxClusterBytes:
+		n.missLocked()
 		return ErrOverflow
 	}
-	n.queue = append(n.queue, m)
+	n.queue = append(n.queue, memoryParcel{message: m})
+	n.waiting++
 	n.bytes += size
 	if !n.running {
 		n.running = true
@@ -173,29 +183,49 @@ func (n *memoryMember) push(m *cluster.Message, size int) error {
 	return nil
 }
 
+// missLocked notes that a message is missing at the end of the queue, which is
+// not empty.
+func (n *memoryMember) missLocked() {
+	n.lost++
+	if last := &n.queue[len(n.queue)-1]; last.message == nil {
+		last.missing++
+		return
+	}
+	n.queue = append(n.queue, memoryParcel{missing: 1})
+}
+
 // run delivers until the queue is empty.
 func (n *memoryMember) run() {
 	for {
-		m := n.next()
-		if m == nil {
+		p, ok := n.next()
+		switch {
+		case !ok:
 			return
+		case p.message != nil:
+			n.receiver.Deliver(p.message)
+		case n.receiver.Gap != nil:
+			n.receiver.Gap(Gap{Reason: Overflow, Lost: p.missing})
 		}
-		n.receiver.Deliver(m)
 	}
 }
 
-// next takes a message off the queue; nil ends the goroutine.
-func (n *memoryMember) next() *cluster.Message {
+// next takes a parcel off the queue; false ends the goroutine.
+func (n *memoryMember) next() (memoryParcel, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.queue) == 0 {
 		n.running = false
 		n.queue = nil // its array is mostly what was taken off
-		return nil
+		return memoryParcel{}, false
 	}
-	m := n.queue[0]
-	n.queue[0] = nil
+	p := n.queue[0]
+	n.queue[0] = memoryParcel{}
 	n.queue = n.queue[1:]
-	n.bytes -= m.Size()
-	return m
+	if p.message == nil {
+		n.gaps++
+		return p, true
+	}
+	n.waiting--
+	n.bytes -= p.message.Size()
+	return p, true
 }

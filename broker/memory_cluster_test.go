@@ -55,11 +55,18 @@ func TestMemoryClusterOverflow(t *testing.T) {
 			}
 			defer a.Leave()
 			release := make(chan struct{})
-			var got atomic.Int64
-			b, err := c.Join("/", broker.ClusterReceiver{Deliver: func(*cluster.Message) {
-				<-release
-				got.Add(1)
-			}})
+			var got, before atomic.Int64
+			var missed atomic.Pointer[broker.Gap]
+			b, err := c.Join("/", broker.ClusterReceiver{
+				Deliver: func(*cluster.Message) {
+					<-release
+					got.Add(1)
+				},
+				Gap: func(g broker.Gap) {
+					before.Store(got.Load())
+					missed.Store(&g)
+				},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +85,13 @@ func TestMemoryClusterOverflow(t *testing.T) {
 				t.Errorf("health %+v, want a message lost", h)
 			}
 			close(release)
-			testkit.Eventually(t, func() bool { return got.Load() == sent }, 10*time.Second)
+			testkit.Eventually(t, func() bool { return got.Load() == sent && missed.Load() != nil }, 10*time.Second)
+			if g := *missed.Load(); g != (broker.Gap{Reason: broker.Overflow, Lost: 1}) || before.Load() != sent {
+				t.Errorf("told of %+v after %d messages, want a lost one after %d", g, before.Load(), sent)
+			}
+			if h := b.Health(); h.Gaps != 1 {
+				t.Errorf("health %+v, want a gap", h)
+			}
 			if err := a.Publish(tt.m); err != nil {
 				t.Errorf("after the queue was emptied: %v", err)
 			}

@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,21 +21,48 @@ type member struct {
 	node      broker.ClusterNode
 	namespace string
 
-	mu  sync.Mutex
-	got []*cluster.Message
+	mu   sync.Mutex
+	got  []*cluster.Message
+	gaps []broker.Gap
 }
 
-// join makes a node that leaves at the end of the test.
+// join makes a node that leaves at the end of the test, and that must not have
+// been told of a gap then: nothing is lost in these tests. Others reach it when
+// join has returned.
 func join(t *testing.T, c broker.Cluster, namespace string) *member {
 	t.Helper()
 	m := &member{namespace: namespace}
-	node, err := c.Join(namespace, broker.ClusterReceiver{Deliver: m.keep})
+	node, err := c.Join(namespace, broker.ClusterReceiver{Deliver: m.keep, Gap: m.miss})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(node.Leave)
+	t.Cleanup(func() {
+		node.Leave()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if len(m.gaps) > 0 {
+			t.Errorf("a node was told of gaps %v, but nothing was lost", m.gaps)
+		}
+	})
 	m.node = node
+	settle(t, node)
 	return m
+}
+
+// settle waits until messages reach a node.
+func settle(t *testing.T, node broker.ClusterNode) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := node.Members(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *member) miss(g broker.Gap) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gaps = append(m.gaps, g)
 }
 
 func (m *member) keep(x *cluster.Message) {
