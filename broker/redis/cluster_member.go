@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -180,9 +181,13 @@ func (m *member) sent(r rueidis.RedisResult) {
 	}
 }
 
-// skip counts a message that makes no sense. An operator is told now and then;
-// what the message says is nobody's business.
+// skip counts a message that makes no sense; one that is just not for wsd is none
+// of those. An operator is told now and then; what the message says is nobody's
+// business.
 func (m *member) skip(err error) {
+	if errors.Is(err, cluster.ErrIgnored) {
+		return
+	}
 	n := m.skipped.Add(1)
 	now, last := time.Now().UnixNano(), m.logged.Load()
 	if (last == 0 || now-last >= int64(skipsLogged)) && m.logged.CompareAndSwap(last, now) {
