@@ -40,33 +40,26 @@ func ParseClassicBroadcast(b []byte, namespace string) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	var parts [3]value // uid, packet, options; more is ignored
-	n := 0
-	ok, _ := v.elements(func(e value) error {
-		if n < len(parts) {
-			parts[n] = e
-		}
-		n++
-		return nil
-	})
-	if !ok || n < len(parts) {
+	all, ok := v.elements()
+	if !ok {
 		return nil, errShape
+	}
+	var parts [3]value // uid, packet, options; more is ignored
+	for i := range parts {
+		if parts[i], ok = all.next(); !ok {
+			return nil, errShape
+		}
 	}
 	m := &Message{Kind: Broadcast, Namespace: namespace}
 	m.UID, _ = parts[0].text()
-	return m.readClassic(parts[1], parts[2])
-}
-
-// readClassic reads a packet, which says what namespace it is for, and options.
-func (m *Message) readClassic(packet, opts value) (*Message, error) {
-	nsp, err := m.readPacket(packet)
+	nsp, err := m.readPacket(parts[1])
 	if err != nil {
 		return nil, err
 	}
-	if !nsp.is(m.Namespace) {
+	if !nsp.is(namespace) {
 		return nil, ErrIgnored
 	}
-	if err := m.readOptions(opts); err != nil {
+	if err := m.readOptions(parts[2]); err != nil {
 		return nil, err
 	}
 	return m.finish()
@@ -238,8 +231,9 @@ func (r *ClassicRequest) read(typ float64, d *members) (err error) {
 		if m.RequestID != "" {
 			r.Answer = ClassicAcks
 		}
-		_, err = m.readClassic(d.packet, d.opts)
-		return err
+		if _, err = m.readPacket(d.packet); err == nil {
+			err = m.readOptions(d.opts)
+		}
 	default:
 		return ErrIgnored
 	}

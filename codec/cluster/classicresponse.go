@@ -143,7 +143,7 @@ func (m *Message) readResponse(d *members) (err error) {
 			return ErrIgnored // rooms, or that one socket joined, left or is gone
 		}
 		m.Kind = FetchSocketsResponse
-		return m.readClassicSockets(d.sockets)
+		return m.readSockets(d.sockets, true)
 	}
 	typ, ok := d.typ.number()
 	if !ok {
@@ -162,23 +162,4 @@ func (m *Message) readResponse(d *members) (err error) {
 		return ErrIgnored
 	}
 	return m.readMembers(d)
-}
-
-// readClassicSockets reads sockets, or their ids.
-func (m *Message) readClassicSockets(v value) error {
-	ok, err := v.elements(func(e value) (err error) {
-		s := Socket{Handshake: emptyObject, Data: emptyObject}
-		var isID bool
-		if s.ID, isID = e.text(); !isID {
-			if s, err = readSocket(e); err != nil {
-				return err
-			}
-		}
-		m.Sockets = append(m.Sockets, s)
-		return nil
-	})
-	if !ok {
-		return errSockets
-	}
-	return err
 }

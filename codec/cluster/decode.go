@@ -15,32 +15,36 @@ func (m *Message) finish() (*Message, error) {
 	}
 	switch m.Kind {
 	case Broadcast:
-		if err := checkEvent(m.Packet.Payload.JSON, sio.IsReserved); err != nil {
+		if err := checkEvent(m.Packet.Payload.JSON, toClients); err != nil {
 			return nil, err
 		}
 	case ServerSideEmit:
-		if err := checkEvent(m.Args.JSON, reservedServerSide); err != nil {
+		if err := checkEvent(m.Args.JSON, toServers); err != nil {
 			return nil, err
 		}
-		m.Args.JSON = textName(m.Args.JSON)
+		if err := m.nameAsText(); err != nil {
+			return nil, err
+		}
 	}
 	return m, nil
 }
 
-// textName returns an event with its name as text if it is a number: events
-// between servers go by names.
-func textName(list []byte) []byte {
+// nameAsText makes the name of an event between servers text if it is a number:
+// what listens to it goes by names.
+func (m *Message) nameAsText() error {
+	list := m.Args.JSON
 	start := jsontext.SkipSpace(list, 1)
 	if !jsontext.IsNumber(list[start]) {
-		return list
+		return nil
 	}
 	end := jsontext.Next(list, start)
 	name, ok := value{b: list[start:end]}.name()
 	if !ok {
-		name = "Infinity"
+		return errEvent
 	}
-	dst := append(make([]byte, 0, len(list)+2), '[')
-	return append(jsontext.AppendQuoted(dst, name), list[end:]...)
+	dst := append(make([]byte, 0, len(list)+len(`""`)+len(name)), '[')
+	m.Args.JSON = append(jsontext.AppendQuoted(dst, name), list[end:]...)
+	return nil
 }
 
 // read reads the data of a message, whose kind is known.
@@ -73,7 +77,7 @@ func (m *Message) readMembers(d *members) (err error) {
 	case FetchSockets:
 		return m.readOptions(d.opts)
 	case FetchSocketsResponse:
-		return m.readSockets(d.sockets)
+		return m.readSockets(d.sockets, false)
 	case ServerSideEmit:
 		m.Args, err = d.packet.list()
 		return err
@@ -142,7 +146,8 @@ func (m *Message) readOptions(v value) (err error) {
 	flags := &m.Options.Flags
 	flags.Volatile = f.volatile.truthy()
 	flags.ExpectSingleResponse = f.single.truthy()
-	if compress, ok := f.compress.bool(); ok {
+	if said, ok := f.compress.bool(); ok {
+		compress := said // escapes in this case only
 		flags.Compress = &compress
 	}
 	if ms, ok := f.timeout.number(); ok && ms > 0 {
@@ -155,22 +160,29 @@ func (m *Message) readOptions(v value) (err error) {
 // at once.
 const maxTimeout = math.MaxInt32
 
-func (m *Message) readSockets(v value) error {
-	ok, err := v.elements(func(e value) error {
-		s, err := readSocket(e)
+// readSockets reads sockets, or where ids is true their ids alone.
+func (m *Message) readSockets(v value, ids bool) error {
+	all, ok := v.elements()
+	if !ok {
+		return errSockets
+	}
+	for {
+		e, ok := all.next()
+		if !ok {
+			return nil
+		}
+		s, err := readSocket(e, ids)
 		if err != nil {
 			return err
 		}
 		m.Sockets = append(m.Sockets, s)
-		return nil
-	})
-	if !ok {
-		return errSockets
 	}
-	return err
 }
 
-func readSocket(v value) (s Socket, err error) {
+func readSocket(v value, ids bool) (s Socket, err error) {
+	if id, ok := v.text(); ok && ids {
+		return Socket{ID: id, Handshake: emptyObject, Data: emptyObject}, nil
+	}
 	d, ok := v.members()
 	if !ok {
 		return s, errSockets

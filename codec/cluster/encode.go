@@ -1,9 +1,5 @@
 package cluster
 
-import (
-	"github.com/fe4bcecb/wsd/codec/sio"
-)
-
 // prepare checks what is going to be sent: what one node's mistake would do to
 // all Node servers is in the documentation of the package.
 func (m *Message) prepare() error {
@@ -12,9 +8,9 @@ func (m *Message) prepare() error {
 	}
 	switch m.Kind {
 	case Broadcast:
-		return checkEvent(m.Packet.Payload.JSON, sio.IsReserved)
+		return checkEvent(m.Packet.Payload.JSON, toClients)
 	case ServerSideEmit:
-		return checkEvent(m.Args.JSON, harmsServer)
+		return checkEvent(m.Args.JSON, sentToServers)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/fe4bcecb/wsd/codec/msgpack"
 	"github.com/fe4bcecb/wsd/internal/conv"
@@ -28,18 +29,18 @@ func MakeEntry(m *Message, onlyPlaintext bool) (Entry, error) {
 	if err := m.prepare(); err != nil {
 		return Entry{}, err
 	}
-	w := writer{dialect: msgpack.MsgpackJS}
-	w.text(m.UID) // to check them
-	w.text(m.Namespace)
-	if w.err != nil {
-		return Entry{}, w.err
+	if !utf8.ValidString(m.UID) || !utf8.ValidString(m.Namespace) {
+		return Entry{}, errText
 	}
 	e := Entry{UID: m.UID, Namespace: m.Namespace, Type: strconv.Itoa(int(wireTypes[m.Kind]))}
 	if m.Kind.heartbeat() {
 		return e, nil
 	}
-	w.packed = m.hasBinary() && !onlyPlaintext
-	w.dst = make([]byte, 0, m.wireSize())
+	w := writer{
+		dst:     make([]byte, 0, m.wireSize()),
+		packed:  m.hasBinary() && !onlyPlaintext,
+		dialect: msgpack.MsgpackJS,
+	}
 	w.data(m, false)
 	if w.err != nil {
 		return Entry{}, w.err

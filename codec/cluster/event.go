@@ -4,12 +4,22 @@ import (
 	"bytes"
 
 	"github.com/fe4bcecb/wsd/codec/jsontext"
+	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/internal/conv"
+)
+
+// audience is whom an event is for: names are reserved for each.
+type audience uint8
+
+const (
+	toClients     audience = iota
+	toServers              // read
+	sentToServers          // written
 )
 
 // checkEvent looks at the name of an event: the first element of a list, a
 // string or a number. That the rest is JSON is not checked.
-func checkEvent(list []byte, reserved func(string) bool) error {
+func checkEvent(list []byte, to audience) error {
 	i := jsontext.SkipSpace(list, jsontext.SkipSpace(list, 0)+1)
 	if i >= len(list) {
 		return errEvent
@@ -26,13 +36,14 @@ func checkEvent(list []byte, reserved func(string) bool) error {
 	}
 	name := list[i+1 : end-1]
 	if bytes.IndexByte(name, '\\') >= 0 {
-		if len(name) > longestReserved*len(`\u0000`) {
+		const longest = longestReserved * len(`\u0000`)
+		if len(name) > longest {
 			return nil
 		}
-		var room [longestReserved * len(`\u0000`)]byte
+		var room [longest]byte
 		name = jsontext.Unquote(room[:0], name)
 	}
-	if len(name) <= longestReserved && reserved(conv.String(name)) {
+	if len(name) <= longestReserved && to.reserves(conv.String(name)) {
 		return errEvent
 	}
 	return nil
@@ -40,16 +51,17 @@ func checkEvent(list []byte, reserved func(string) bool) error {
 
 const longestReserved = len("removeListener")
 
-// harmsServer says whether an event to servers means something to Node itself:
-// the first three start what a connection starts, and "error" is thrown where
-// nobody listens to it.
-func harmsServer(event string) bool { return reservedServerSide(event) || event == "error" }
-
-// reservedServerSide says whether Node does not let anybody send the event.
-func reservedServerSide(event string) bool {
+// reserves says whether an event must not have this name. To clients it is one
+// that makes them close their connections. To servers it is one that starts what
+// a new connection or namespace starts; what is sent is not "error" either, which
+// Node throws where nobody listens to it.
+func (a audience) reserves(event string) bool {
+	if a == toClients {
+		return sio.IsReserved(event)
+	}
 	switch event {
 	case "connect", "connection", "new_namespace":
 		return true
 	}
-	return false
+	return a == sentToServers && event == "error"
 }

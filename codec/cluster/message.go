@@ -1,12 +1,33 @@
-// Package cluster is what the nodes of a Socket.IO cluster tell each other,
-// whatever carries it: the vocabulary of Node's adapters, without the bytes of
-// any of them. It does no I/O.
+// Package cluster is what the nodes of a Socket.IO cluster tell each other: the
+// vocabulary of Node's adapters, and the bytes that each of them makes of it. It
+// does no I/O.
 //
 // The kinds are those of socket.io-adapter's ClusterAdapter, which the sharded
 // and the streams adapter send as they are. What the classic adapter asks beyond
 // them can be said in them: the ids of the sockets in some rooms (SOCKETS) and
 // all rooms (ALL_ROOMS) are in the answers to [FetchSockets], and a join, leave
 // or disconnect of one socket has its id as the only room of Options.
+//
+// # What is written
+//
+// Bytes are those of Node's current versions, to the order of keys: testdata has
+// what they sent. One message that lacks something makes all Node servers deaf,
+// ends them, or keeps them spinning, so nothing is written that lacks what its
+// kind needs, is not JSON, is nested beyond 1,024 levels, or bears a name that
+// means something to clients or servers themselves.
+//
+// # What is read
+//
+// Reading takes all that Node takes, with these exceptions. Packets must be events,
+// because clients close their connection at others; the name of one must not be
+// reserved, for the same reason. A request id of null is none. Rooms that are
+// neither text nor numbers are malformed, and numbers become text in decimal
+// form: a room 42 of Node is "42" here, but "42" is not 42 to Node. Dates become
+// text, undefined becomes null or is left out, and binary data in the description
+// of a socket becomes what JSON.stringify makes of a Buffer.
+//
+// Namespaces are compared where the wire has them beside a channel; UIDs are up
+// to the caller, who drops what is its own ([Echo] tells it before it is read).
 package cluster
 
 import "github.com/fe4bcecb/wsd/codec/sio"

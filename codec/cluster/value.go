@@ -150,39 +150,49 @@ func (v value) truthy() bool {
 	return !v.missing()
 }
 
-// elements calls each with the elements of a list. ok is false if it is none.
-func (v value) elements(each func(value) error) (ok bool, err error) {
+// elements are those of a list that are still to come.
+type elements struct {
+	b      []byte
+	n      int // of MessagePack
+	packed bool
+}
+
+// elements reads a list. ok is false if it is none.
+func (v value) elements() (e elements, ok bool) {
 	if v.packed {
 		t, rest := v.token()
-		if t.Kind != msgpack.KindArray {
-			return false, nil
-		}
-		for range t.Len {
-			after, err := msgpack.Skip(rest)
-			if err != nil {
-				return true, errSyntax
-			}
-			if err := each(value{rest[:len(rest)-len(after)], true}); err != nil {
-				return true, err
-			}
-			rest = after
-		}
-		return true, nil
+		return elements{rest, t.Len, true}, t.Kind == msgpack.KindArray
 	}
 	if len(v.b) == 0 || v.b[0] != '[' {
-		return false, nil
+		return elements{}, false
 	}
-	i := jsontext.SkipSpace(v.b, 1)
-	for v.b[i] != ']' {
-		end := jsontext.Next(v.b, i)
-		if err := each(value{b: v.b[i:end:end]}); err != nil {
-			return true, err
+	return elements{b: v.b[1:]}, true
+}
+
+// next returns the next element. ok is false if there is none.
+func (e *elements) next() (v value, ok bool) {
+	if e.packed {
+		if e.n == 0 {
+			return value{}, false
 		}
-		if i = jsontext.SkipSpace(v.b, end); v.b[i] == ',' {
-			i = jsontext.SkipSpace(v.b, i+1)
+		after, err := msgpack.Skip(e.b)
+		if err != nil {
+			return value{}, false
 		}
+		v, e.b, e.n = value{e.b[:len(e.b)-len(after)], true}, after, e.n-1
+		return v, true
 	}
-	return true, nil
+	i := jsontext.SkipSpace(e.b, 0)
+	if e.b[i] == ']' {
+		return value{}, false
+	}
+	end := jsontext.Next(e.b, i)
+	v = value{b: e.b[i:end:end]}
+	if i = jsontext.SkipSpace(e.b, end); e.b[i] == ',' {
+		i++
+	}
+	e.b = e.b[i:]
+	return v, true
 }
 
 // names reads a list of names; none is the same as an empty one. A name that is
@@ -192,18 +202,21 @@ func (v value) names() (list []string, err error) {
 	if v.missing() {
 		return nil, nil
 	}
-	ok, err := v.elements(func(e value) error {
-		s, ok := e.name()
-		if !ok {
-			return errName
-		}
-		list = append(list, s)
-		return nil
-	})
+	all, ok := v.elements()
 	if !ok {
 		return nil, errName
 	}
-	return list, err
+	for {
+		e, ok := all.next()
+		if !ok {
+			return list, nil
+		}
+		s, ok := e.name()
+		if !ok {
+			return nil, errName
+		}
+		list = append(list, s)
+	}
 }
 
 // json returns the value as JSON, with the attachments that its placeholders
