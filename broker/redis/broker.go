@@ -2,7 +2,10 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -12,18 +15,66 @@ import (
 // Broker is one process's connections to Redis. Its methods are safe from any
 // goroutine.
 type Broker struct {
-	opts   Options
-	log    *slog.Logger
-	client rueidis.Client // for commands whose order does not matter
-	hub    *hub
+	opts     Options
+	location Location
+	log      *slog.Logger
+	count    counters
+
+	client       rueidis.Client // for commands whose order does not matter; see do
+	mode         rueidis.ClientMode
+	redisVersion string
+	link         *link
+	hub          *hub
 
 	cluster clusterState // what the nodes of Cluster share
+
+	ctx    context.Context // ends with Close: no connection is made any more
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // what ends by itself when connections do
+
+	mu     sync.Mutex
+	lanes  []*lane
+	closed bool
 }
 
-// Open connects to Redis. The error is a mistake in opts, or that no server could
-// be reached.
+// Open connects to Redis, and returns when a message has gone out by the
+// publishing connection and come back by the subscribing one. The error is a
+// mistake in opts, or names the server that could not be reached.
 func Open(ctx context.Context, opts Options) (*Broker, error) {
-	panic("H2")
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	location, err := ParseURLs(opts.URLs)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{opts: opts, location: location, log: opts.Logger}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.link = &link{b: b}
+	if err := b.open(ctx); err != nil {
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = b.Close(gone)
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Broker) open(ctx context.Context) error {
+	if err := b.connect(ctx); err != nil {
+		return err
+	}
+	client, err := b.newClient(ctx, b.linkOption())
+	if err != nil {
+		return err
+	}
+	b.link.install(client)
+	b.hub = newHub(b)
+	if err := b.hub.start(ctx); err != nil {
+		return fmt.Errorf("redis: %v: %w", b.location, err)
+	}
+	return nil
 }
 
 // Topics carries raw topics.
@@ -36,7 +87,50 @@ func (b *Broker) Cluster() broker.Cluster { return redisCluster{b} }
 func (b *Broker) Presence() broker.Presence { panic("H6") }
 
 // Health tells whether messages really pass: by probes on every connection.
-func (b *Broker) Health() broker.Health { panic("H2") }
+func (b *Broker) Health() broker.Health {
+	h := broker.Health{Lost: b.count.lost(), Gaps: b.count.allGaps()}
+	h.Reason, h.Lag = b.hub.health(time.Now())
+	if h.Reason == "" {
+		for _, l := range b.allLanes() {
+			if err := l.state(); err != nil {
+				h.Reason = "publishing fails: " + err.Error()
+				break
+			}
+		}
+	}
+	h.Up = h.Reason == ""
+	return h
+}
 
-// Close ends the connections when what waits was sent, or ctx has ended.
-func (b *Broker) Close(ctx context.Context) error { panic("H2") }
+// allLanes returns the lanes that were made.
+func (b *Broker) allLanes() []*lane {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lanes[:len(b.lanes):len(b.lanes)]
+}
+
+// Close ends the connections when what waits was sent, or ctx has ended: its
+// error is returned then. It may be called twice.
+func (b *Broker) Close(ctx context.Context) error {
+	b.mu.Lock()
+	closed := b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if closed {
+		return nil
+	}
+	for _, l := range b.allLanes() {
+		l.close(ctx)
+	}
+	err := ctx.Err()
+	if b.hub != nil {
+		b.hub.close()
+	}
+	b.cancel()
+	b.link.close()
+	if b.client != nil {
+		b.client.Close()
+	}
+	b.wg.Wait()
+	return err
+}

@@ -1,6 +1,8 @@
 package redis
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -104,4 +106,50 @@ type Options struct {
 	// Logger gets what an operator should know, never a line per message; nil:
 	// slog.Default.
 	Logger *slog.Logger
+}
+
+// withDefaults returns the options with what is zero set. The error names one
+// that makes no sense.
+func (o Options) withDefaults() (Options, error) {
+	if o.Adapter > Streams {
+		return o, fmt.Errorf("redis: no adapter %d", o.Adapter)
+	}
+	if o.SubscriptionMode > DynamicPrivate {
+		return o, fmt.Errorf("redis: no subscription mode %d", o.SubscriptionMode)
+	}
+	for _, n := range []int{o.StreamCount, o.StreamMaxLen, o.StreamReadCount, o.QueueMessages, o.QueueBytes} {
+		if n < 0 {
+			return o, errors.New("redis: a count or a size below 0")
+		}
+	}
+	for _, d := range []time.Duration{o.CommandTimeout, o.ProbeInterval, o.ProbeTimeout, o.ReleaseDelay, o.Lease, o.LookupTTL} {
+		if d < 0 {
+			return o, errors.New("redis: a time below 0")
+		}
+	}
+	setDefault(&o.Prefix, DefaultPrefix)
+	setDefault(&o.StreamName, DefaultStreamName)
+	setDefault(&o.StreamCount, 1)
+	setDefault(&o.StreamMaxLen, DefaultStreamMaxLen)
+	setDefault(&o.StreamReadCount, DefaultStreamReadCount)
+	setDefault(&o.SessionPrefix, DefaultSessionPrefix)
+	setDefault(&o.CommandTimeout, DefaultCommandTimeout)
+	setDefault(&o.ProbeInterval, DefaultProbeInterval)
+	setDefault(&o.ProbeTimeout, DefaultProbeTimeout)
+	setDefault(&o.ReleaseDelay, DefaultReleaseDelay)
+	setDefault(&o.QueueMessages, DefaultQueueMessages)
+	setDefault(&o.QueueBytes, DefaultQueueBytes)
+	setDefault(&o.Lease, DefaultLease)
+	setDefault(&o.LookupTTL, DefaultLookupTTL)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o, nil
+}
+
+func setDefault[T comparable](value *T, def T) {
+	var zero T
+	if *value == zero {
+		*value = def
+	}
 }
