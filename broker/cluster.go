@@ -105,6 +105,10 @@ type ClusterLog interface {
 	// has not, or that is not known. Calls of done come in the order of the calls
 	// of Append, not while Append runs, and must not block. An error of Append
 	// means that done is not called.
+	//
+	// done is called in the message's place among the calls of Deliver, so that a
+	// node is told of all messages in the order of their offsets: a client that got
+	// one has got all before it that were for it, and may ask for what came after.
 	Append(m *cluster.Message, done func(offset string, err error)) error
 	// StoreSession keeps the state of a client that went away, for at most ttl.
 	// Like Publish it does not wait; losses are counted.

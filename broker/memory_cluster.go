@@ -173,6 +173,20 @@ func (n *memoryMember) push(m *cluster.Message, size int) error {
 		n.missLocked()
 		return ErrOverflow
 	}
+	n.enqueueLocked(m, size)
+	return nil
+}
+
+// enqueue is push whatever waits already, for what is bounded otherwise.
+func (n *memoryMember) enqueue(m *cluster.Message, size int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.left {
+		n.enqueueLocked(m, size)
+	}
+}
+
+func (n *memoryMember) enqueueLocked(m *cluster.Message, size int) {
 	n.queue = append(n.queue, memoryParcel{message: m})
 	n.waiting++
 	n.bytes += size
@@ -180,7 +194,6 @@ func (n *memoryMember) push(m *cluster.Message, size int) error {
 		n.running = true
 		go n.run()
 	}
-	return nil
 }
 
 // missLocked notes that a message is missing at the end of the queue, which is

@@ -67,24 +67,41 @@ func NewMemoryClusterLog(opts MemoryLogOptions) *MemoryClusterLog {
 
 // Join implements [Cluster]. The node is a [ClusterLog]; there is no error.
 func (l *MemoryClusterLog) Join(namespace string, r ClusterReceiver) (ClusterNode, error) {
+	n := &memoryLogNode{log: l}
+	joined := make(chan struct{})
+	deliver := r.Deliver
+	r.Deliver = func(m *cluster.Message) {
+		<-joined // the first message may come before Join has returned
+		if m.UID == n.uid {
+			n.answer(m.Offset)
+			return
+		}
+		deliver(m)
+	}
 	node, err := l.nodes.Join(namespace, r)
 	if err != nil {
 		return nil, err
 	}
-	return &memoryLogNode{memoryMember: node.(*memoryMember), log: l}, nil
+	n.memoryMember = node.(*memoryMember)
+	close(joined)
+	return n, nil
 }
 
-// append gives a broadcast its offset and all nodes the message with it.
-func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message) (string, error) {
+// append gives a broadcast its offset and the other nodes the message with it;
+// own says that its node gets it, too.
+func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message, own bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	next := l.last.next(time.Now())
 	kept := *m
-	kept.Offset = next.String()
+	kept.UID, kept.Offset = n.uid, next.String()
 	// A node whose queue is full has lost it, which that node is told; the log
 	// has it all the same.
 	if err := n.Publish(&kept); err != nil && err != ErrOverflow {
-		return "", err
+		return err
+	}
+	if own {
+		n.enqueue(&kept, kept.Size())
 	}
 	l.last = next
 	l.entries = append(l.entries, &kept)
@@ -96,7 +113,7 @@ func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message) (string, 
 		l.entries[k] = nil
 	}
 	l.entries = l.entries[k:]
-	return kept.Offset, nil
+	return nil
 }
 
 // store keeps a session, and drops those whose time is over or that are too many.
@@ -168,9 +185,8 @@ type memoryLogNode struct {
 	*memoryMember
 	log *MemoryClusterLog
 
-	mu      sync.Mutex // around Append as a whole: calls of done come in its order
-	running bool
-	dones   []func()
+	mu    sync.Mutex // around Append as a whole: no done is called meanwhile
+	dones []func(offset string, err error)
 }
 
 // Publish implements [ClusterNode].
@@ -178,11 +194,11 @@ func (n *memoryLogNode) Publish(m *cluster.Message) error {
 	if m.Kind != cluster.Broadcast || m.RequestID != "" {
 		return n.memoryMember.Publish(m)
 	}
-	_, err := n.log.append(n.memoryMember, m)
-	return err
+	return n.log.append(n.memoryMember, m, false)
 }
 
-// Append implements [ClusterLog].
+// Append implements [ClusterLog]. done is called where the message would be
+// delivered, were it another node's.
 func (n *memoryLogNode) Append(m *cluster.Message, done func(offset string, err error)) error {
 	if m.Kind != cluster.Broadcast || m.RequestID != "" {
 		return cluster.ErrMessage
@@ -192,33 +208,43 @@ func (n *memoryLogNode) Append(m *cluster.Message, done func(offset string, err 
 	if len(n.dones) >= maxClusterQueue {
 		return ErrOverflow
 	}
-	offset, err := n.log.append(n.memoryMember, m)
-	if err != nil {
+	n.dones = append(n.dones, done)
+	if err := n.log.append(n.memoryMember, m, true); err != nil {
+		n.dones = n.dones[:len(n.dones)-1]
 		return err
-	}
-	n.dones = append(n.dones, func() { done(offset, nil) })
-	if !n.running {
-		n.running = true
-		go n.runDones()
 	}
 	return nil
 }
 
-// runDones calls what Append left, until there is no more.
-func (n *memoryLogNode) runDones() {
-	for {
-		n.mu.Lock()
-		dones := n.dones
-		n.dones = nil
-		n.running = len(dones) > 0
+// answer tells the first of those who wait that the log has its message.
+func (n *memoryLogNode) answer(offset string) {
+	n.mu.Lock()
+	if len(n.dones) == 0 {
 		n.mu.Unlock()
-		if len(dones) == 0 {
-			return
-		}
-		for _, done := range dones {
-			done()
-		}
+		return // the node has left meanwhile
 	}
+	done := n.dones[0]
+	n.dones[0] = nil
+	n.dones = n.dones[1:]
+	n.mu.Unlock()
+	done(offset, nil)
+}
+
+// Leave implements [ClusterNode].
+func (n *memoryLogNode) Leave() {
+	n.memoryMember.Leave()
+	n.mu.Lock()
+	dones := n.dones
+	n.dones = nil
+	n.mu.Unlock()
+	if len(dones) == 0 {
+		return
+	}
+	go func() {
+		for _, done := range dones {
+			done("", ErrClosed)
+		}
+	}()
 }
 
 // StoreSession implements [ClusterLog].
