@@ -17,6 +17,7 @@ type Broadcast struct {
 	nsp           *Namespace
 	rooms, except []string
 	local         bool
+	foreign       bool // another node asked for it
 	volatile      bool
 	uncompressed  bool
 	single        bool // one client answers, not all
@@ -123,11 +124,10 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	if sio.IsReserved(event) {
 		return ErrReserved
 	}
-	h := sio.Header{Type: sio.Event, Namespace: n.name}
-	keep := n.recovery != nil && !b.volatile
 	away := n.node != nil && !b.local
-	if !keep && !away {
-		p, err := n.encode(h, eventArgs(event, args), !b.uncompressed)
+	stored := n.store != nil && n.store.keeps(&b)
+	if !stored && !away {
+		p, err := n.encode(sio.Header{Type: sio.Event, Namespace: n.name}, eventArgs(event, args), !b.uncompressed)
 		if err != nil {
 			return err
 		}
@@ -137,7 +137,10 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	if err := b.deliverPayload(payload); err != nil || !away {
+	if stored {
+		return n.store.emit(b, payload)
+	}
+	if err := b.deliverPayload(payload); err != nil {
 		return err
 	}
 	return n.node.Publish(b.message(cluster.Broadcast, payload))
@@ -155,25 +158,30 @@ func (b Broadcast) deliver(p *engineio.Prepared) error {
 		if ln.population.Load() == 0 {
 			continue
 		}
-		if err := ln.post(p.Size(), func() { ln.deliver(b.rooms, b.except, p, b.volatile) }); err != nil {
+		if err := b.post(ln, p.Size(), func() { ln.deliver(b.rooms, b.except, p, b.volatile) }); err != nil {
 			failed = err
 		}
 	}
 	return failed
 }
 
-// deliverPayload sends an event to the sockets of this node, and keeps it for
-// those that will return.
+// deliverPayload sends an event to the sockets of this node.
 func (b Broadcast) deliverPayload(payload sio.Payload) error {
 	n := b.nsp
-	if n.recovery != nil && !b.volatile {
-		return n.recovery.emit(b, payload)
-	}
 	p, err := n.encodePayload(sio.Header{Type: sio.Event, Namespace: n.name}, payload, !b.uncompressed)
 	if err != nil {
 		return err
 	}
 	return b.deliver(p)
+}
+
+// post is lane.post, but what another node asks for keeps that node's order and
+// does not wait behind this one's events.
+func (b Broadcast) post(ln *lane, size int, fn func()) error {
+	if b.foreign {
+		return ln.overtake(size, fn)
+	}
+	return ln.post(size, fn)
 }
 
 // SocketsJoin puts the sockets into rooms, on every node.
@@ -214,13 +222,18 @@ func (b Broadcast) each(fn func(*Socket)) {
 		if ln.population.Load() == 0 {
 			continue
 		}
-		ln.mustPost(0, func() {
+		act := func() {
 			targets := ln.resolve(b.rooms, b.except)
 			for _, s := range targets {
 				fn(s)
 			}
 			ln.release(targets)
-		})
+		}
+		if b.foreign {
+			_ = ln.overtake(0, act) // nobody waits for it on a loop, and a loop that has ended has no sockets
+			continue
+		}
+		ln.mustPost(0, act)
 	}
 }
 

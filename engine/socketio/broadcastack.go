@@ -156,7 +156,7 @@ func (b Broadcast) deliverAcked(payload sio.Payload, id uint64, await func([]sio
 		}
 	}
 	for _, ln := range lanes {
-		if err := ln.post(p.Size(), func() {
+		if err := b.post(ln, p.Size(), func() {
 			targets := ln.resolve(b.rooms, b.except)
 			for _, s := range targets {
 				s.awaitAck(id, await)

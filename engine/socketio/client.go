@@ -230,28 +230,31 @@ func (c *client) spawned(s *Socket, name string, n *Namespace) {
 	c.enter(s, n)
 }
 
-// enter puts the socket to the namespace's middleware.
+// enter finds out who a socket is, and puts it to the namespace's middleware.
 func (c *client) enter(s *Socket, n *Namespace) {
 	s.nsp = n
 	s.lane = n.lane(c.session.Loop())
-	restored := s.identify()
 	c.sockets = append(c.sockets, s)
-	if restored != nil && !n.recovery.opts.RunMiddlewares {
-		if c.reenter(s, restored) {
-			return
-		}
-		restored = nil // it is new, and none of the middleware has seen it
+	if claimed, ok := s.claim(); ok && c.session.Protocol() != 3 {
+		c.reclaim(s, claimed)
+		return
 	}
-	h := n.handlers.Load()
+	s.begin()
+	c.greet(s, nil)
+}
+
+// greet puts a socket to the middleware; x is who it was before, or nil.
+func (c *client) greet(s *Socket, x *restored) {
+	h := s.nsp.handlers.Load()
 	switch {
 	case len(h.middleware) == 0:
-		c.entered(s, restored, nil)
+		c.entered(s, x, nil)
 	case c.server.opts.Inline:
-		c.entered(s, restored, s.ask(h.middleware))
+		c.entered(s, x, s.ask(h.middleware))
 	default:
 		c.aside(func() func() {
 			err := s.ask(h.middleware)
-			return func() { c.entered(s, restored, err) }
+			return func() { c.entered(s, x, err) }
 		})
 	}
 }
@@ -273,39 +276,30 @@ func (s *Socket) ask(all []Middleware) (err error) {
 }
 
 // entered lets the socket in, or refuses it.
-func (c *client) entered(s *Socket, r *restored, err error) {
-	n := s.nsp
+func (c *client) entered(s *Socket, x *restored, err error) {
 	wanted := slices.Contains(c.sockets, s)
-	if !wanted || err != nil {
-		c.remove(s)
-		s.ended()
-		n.joining.Add(-1)
-		if wanted {
-			c.refuse(n.name, err)
-		}
-		n.cleanUp()
-		return
-	}
-	if r == nil || !c.reenter(s, r) {
+	switch {
+	case wanted && err == nil && x == nil:
 		c.admit(s)
+	case wanted && err == nil:
+		c.reenter(s, x)
+	default:
+		if !wanted && x != nil {
+			s.nsp.store.giveBack(x)
+		}
+		c.remove(s)
+		if wanted {
+			c.refuse(s.nsp.name, err)
+		}
+		c.dismiss(s)
 	}
 }
 
-// reenter lets a socket in that was here before, with what it has missed. It
-// returns false when too much time has passed: the socket is a new one then.
-func (c *client) reenter(s *Socket, r *restored) bool {
-	missed, ok := s.resume(r)
-	if !ok {
-		s.recovered = false
-		s.SetData(nil)
-		s.id, s.pid = newID(), newID()
-		return false
-	}
-	for _, p := range missed {
-		c.session.SendPrepared(p)
-	}
-	c.admit(s)
-	return true
+// dismiss ends a socket that does not join.
+func (c *client) dismiss(s *Socket) {
+	s.ended()
+	s.nsp.joining.Add(-1)
+	s.nsp.cleanUp()
 }
 
 // admit makes a socket a member of its namespace.

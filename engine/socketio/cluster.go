@@ -15,23 +15,26 @@ import (
 )
 
 // joinCluster makes the namespace one of its name on several nodes. Called when
-// the namespace begins.
+// the namespace begins, with the server's mu held.
 func (n *Namespace) joinCluster() error {
 	c := n.server.opts.Cluster
-	if c == nil {
+	if c == nil || n.server.closed {
+		n.openStore(nil)
 		return nil
 	}
 	n.requests.init()
 	n.opened = map[string]int{}
 	n.joined = make(chan struct{})
-	node, err := c.Join(n.name, broker.ClusterReceiver{Deliver: n.receive})
+	node, err := c.Join(n.name, broker.ClusterReceiver{Deliver: n.receive, Gap: n.gap})
 	if err != nil {
+		n.openStore(nil)
 		return err
 	}
 	n.node = node
 	if private, ok := node.(broker.ClusterPrivate); ok {
 		n.ownRooms = private.OwnRooms()
 	}
+	n.openStore(node)
 	close(n.joined)
 	return nil
 }
@@ -72,6 +75,7 @@ func (n *Namespace) told(o *cluster.Options) Broadcast {
 		rooms:        o.Rooms,
 		except:       o.Except,
 		local:        true,
+		foreign:      true,
 		volatile:     o.Flags.Volatile,
 		uncompressed: o.Flags.Compress != nil && !*o.Flags.Compress,
 		timeout:      time.Duration(o.Flags.Timeout) * time.Millisecond,
@@ -93,6 +97,10 @@ func (n *Namespace) receive(m *cluster.Message) {
 		}
 		if m.RequestID != "" {
 			err = n.broadcastForNode(b, m)
+			break
+		}
+		if n.store != nil {
+			err = n.store.receive(b, m)
 			break
 		}
 		err = b.deliverPayload(m.Packet.Payload)
@@ -307,4 +315,6 @@ type clusterState struct {
 type clusterCounts struct {
 	clusterLost    atomic.Uint64 // messages that could not be carried out or answered
 	clusterRefused atomic.Uint64 // messages that made no sense
+	clusterGaps    atomic.Uint64
+	clusterGapLost atomic.Uint64
 }

@@ -88,8 +88,8 @@ func (s *Socket) EmitFunc(fn func(args []sio.Value, err error), event string, ar
 // Emit is Socket.Emit.
 func (e Emitter) Emit(event string, args ...any) error {
 	s := e.socket
-	if s.nsp.recovery != nil && !e.volatile && s.pid != "" {
-		return s.nsp.emitStored(s, event, args)
+	if s.nsp.store != nil && !e.volatile && s.pid != "" {
+		return e.emitStored(event, args)
 	}
 	return e.send(sio.Header{Type: sio.Event, Namespace: s.nsp.name}, event, args, nil)
 }
@@ -176,7 +176,11 @@ func (e Emitter) send(h sio.Header, event string, args []any, fn func([]sio.Valu
 	if s.over.Load() {
 		return ErrDisconnected
 	}
-	direct := ln.loop.Direct()
+	post := ln.post
+	if h.Type == sio.Ack {
+		post = ln.overtake // what the client waits for does not wait for the log
+	}
+	direct := ln.loop.Direct() && (h.Type == sio.Ack || !s.nsp.queue.waits())
 	var buf []byte
 	var argv []any
 	if direct {
@@ -204,7 +208,7 @@ func (e Emitter) send(h sio.Header, event string, args []any, fn func([]sio.Valu
 		}
 		return nil
 	}
-	return ln.post(u.size(), func() { e.sendOnLoop(&u, h.ID, fn) })
+	return post(u.size(), func() { e.sendOnLoop(&u, h.ID, fn) })
 }
 
 // sendOnLoop sends an encoded packet.

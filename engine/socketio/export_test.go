@@ -10,3 +10,17 @@ func (srv *Server) Waiting() int {
 	}
 	return n
 }
+
+// MaxTail is how many events of a log a namespace remembers.
+const MaxTail = maxTail
+
+// Posted is how many events of a log a namespace has sent.
+func (srv *Server) Posted(namespace string) uint64 {
+	l := srv.Of(namespace).store.(*logStore)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.posted
+}
+
+// Asking is how many functions run for clients and handlers.
+func (srv *Server) Asking() int64 { return srv.workers.active.Load() }

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/engine/engineio"
 )
@@ -161,11 +162,34 @@ func (ln *lane) deliver(rooms, except []string, p *engineio.Prepared, volatile b
 	ln.release(targets)
 }
 
+// deliverStored is deliver for an event with an offset, if only on this node (id
+// is zero then): a socket that returned with it does not get it again. Call on
+// the loop.
+func (ln *lane) deliverStored(b Broadcast, p *engineio.Prepared, number uint64, id logID) {
+	targets := ln.resolve(b.rooms, b.except)
+	for _, s := range targets {
+		m := &s.membership
+		if number > m.watermark && (m.upTo == logID{} || id.compare(m.upTo) > 0) {
+			s.deliver(p, false)
+		}
+	}
+	ln.release(targets)
+}
+
 // post has fn called on the loop in the order of the calls, at once where the
-// caller is on it. size in bytes is what fn holds until then. Where too much
-// waits already, the caller waits too; on a loop, which must not, it gets
-// ErrOverloaded, and fn is not called.
+// caller is on it, but behind events that wait for the cluster's log. size in
+// bytes is what fn holds until then. Where too much waits already, the caller
+// waits too; on a loop, which must not, it gets ErrOverloaded, and fn is not
+// called.
 func (ln *lane) post(size int, fn func()) error {
+	if err := ln.backlog.enter(size, ln.nsp.server); err != nil {
+		return err
+	}
+	return ln.inOrder(size, fn)
+}
+
+// overtake is post that does not wait for the log.
+func (ln *lane) overtake(size int, fn func()) error {
 	if err := ln.backlog.enter(size, ln.nsp.server); err != nil {
 		return err
 	}
@@ -178,7 +202,16 @@ func (ln *lane) mustPost(size int, fn func()) {
 		ln.backlog.force(size)
 	}
 	// A loop that has ended has no sockets.
-	_ = ln.run(size, ln.loop.Run, fn)
+	_ = ln.inOrder(size, fn)
+}
+
+// inOrder hands fn, whose size is in the backlog, to the loop, behind events that
+// wait for the log.
+func (ln *lane) inOrder(size int, fn func()) error {
+	if ln.nsp.queue.behind(func() { _ = ln.run(size, ln.loop.Post, fn) }) {
+		return nil
+	}
+	return ln.run(size, ln.loop.Run, fn)
 }
 
 // run hands fn, whose size is in the backlog, to the loop by way of how.
@@ -191,4 +224,35 @@ func (ln *lane) run(size int, how func(func()) bool, fn func()) error {
 		return engine.ErrShutdown
 	}
 	return nil
+}
+
+// enter counts an event of size bytes in the backlog of each loop, as post does.
+// It returns the lanes that have room, and an error if not all have.
+func (n *Namespace) enter(size int) (entered []*lane, failed error) {
+	lanes := n.lanes()
+	entered = make([]*lane, 0, len(lanes))
+	for _, ln := range lanes {
+		if err := ln.backlog.enter(size, n.server); err != nil {
+			failed = err
+			continue
+		}
+		entered = append(entered, ln)
+	}
+	return entered, failed
+}
+
+// leave ends what enter began, for an event that is not posted.
+func leave(lanes []*lane, size int) {
+	for _, ln := range lanes {
+		ln.backlog.leave(size)
+	}
+}
+
+// payloadSize is what an event counts in a backlog.
+func payloadSize(p sio.Payload) int {
+	size := len(p.JSON)
+	for _, a := range p.Attachments {
+		size += len(a)
+	}
+	return size
 }

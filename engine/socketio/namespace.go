@@ -21,7 +21,8 @@ type Namespace struct {
 	joining  atomic.Int32 // sockets on their way in
 
 	laneSet    laneSet
-	recovery   *recovery          // nil: off
+	store      store              // recovery's; nil: off
+	queue      *logQueue          // nil: no log
 	node       broker.ClusterNode // nil: alone
 	serverSide serverSide
 	users      localUsers

@@ -1,14 +1,12 @@
 package socketio
 
 import (
-	"crypto/rand"
-	"encoding/base64"
+	"encoding/json"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/codec/cluster"
 	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine/engineio"
 )
@@ -25,261 +23,232 @@ const (
 // broke returns as the same socket, in its rooms, and gets what it has missed.
 //
 // Each event that is neither volatile nor wants an acknowledgement gets an
-// offset as one more argument, as with Node's server.
+// offset as one more argument, as with Node's server. A client that has not got
+// one with an offset yet, or none within MaxDisconnection, can't return.
+//
+// Where the nodes of Options.Cluster are a [broker.ClusterLog], that keeps events
+// and sessions: clients may return to any node, and get what Local kept on one
+// node neither with an offset nor afterwards. Events wait for the log before they
+// are delivered, and what is done to a namespace's sockets afterwards waits behind
+// them, acknowledgements excepted. Without, each node keeps its own.
 type RecoveryOptions struct {
 	// MaxDisconnection is how long a client may be away; 0: 2 minutes.
 	MaxDisconnection time.Duration
 	// RunMiddlewares runs the namespace's middleware for a client that returns,
 	// too. Node's skipMiddlewares is the opposite, and its default as well.
 	RunMiddlewares bool
-	// MaxPackets, MaxBytes and MaxSessions bound what a namespace keeps; 0:
-	// 100,000, 64 MiB and 100,000. Beyond them the oldest goes, and who needs it
-	// returns as a new socket.
+	// MaxPackets, MaxBytes and MaxSessions bound what a namespace keeps on this
+	// node; 0: 100,000, 64 MiB and 100,000. Beyond them the oldest goes, and who
+	// needs it returns as a new socket. A cluster's log has its own limits.
 	MaxPackets, MaxBytes, MaxSessions int
 }
 
-// recovery keeps a namespace's last events, and the state of sockets that may
+func (o RecoveryOptions) withDefaults() RecoveryOptions {
+	if o.MaxDisconnection == 0 {
+		o.MaxDisconnection = DefaultMaxDisconnection
+	}
+	if o.MaxPackets == 0 {
+		o.MaxPackets = DefaultMaxPackets
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.MaxSessions == 0 {
+		o.MaxSessions = DefaultMaxSessions
+	}
+	return o
+}
+
+// store keeps a namespace's last events, and the state of sockets that may
 // return. Its methods are safe from any goroutine unless they say otherwise.
-type recovery struct {
-	nsp  *Namespace
-	opts RecoveryOptions
-	run  string // begins the offsets of this run: an old one can't be taken for a new one
-
-	mu       sync.Mutex
-	first    uint64 // number of log[0]
-	log      []storedPacket
-	bytes    int
-	sessions map[string]*storedSession // by pid
-	leaving  []*storedSession          // in the order of their end; may hold taken ones
+type store interface {
+	// keeps reports whether a broadcast is to be sent by emit. Others have no
+	// offset, and who is away does not get them.
+	keeps(b *Broadcast) bool
+	// emit sends an event with an offset: to this node's sockets, and to other
+	// nodes unless the broadcast is local.
+	emit(b Broadcast, payload sio.Payload) error
+	// receive sends an event of another node to this node's sockets.
+	receive(b Broadcast, m *cluster.Message) error
+	// suspend keeps the state of a socket whose connection broke, before detach.
+	// Call on the socket's loop.
+	suspend(s *Socket)
+	// waits reports whether restore and advance may block.
+	waits() bool
+	// restore takes the socket that a claim names: nobody else gets it. nil: there
+	// is none, or what it has missed is gone.
+	restore(c claim) *restored
+	// giveBack keeps what restore has taken, as its client went away again.
+	giveBack(x *restored)
+	// resume takes up what a socket was before: its rooms, and the packets that it
+	// has missed, to be sent before its CONNECT. Call on the loop, in the same turn
+	// as attach and before it.
+	resume(s *Socket, x *restored) ([]*engineio.Prepared, outcome)
+	// advance reads more of what a socket has missed. It reports whether resume is
+	// worth another try.
+	advance(x *restored) bool
 }
 
-// storedPacket is an event and whom it was for.
-type storedPacket struct {
-	at            time.Time
-	payload       sio.Payload // with its offset
-	size          int
-	rooms, except []string
-}
+// outcome is how an attempt to resume ended.
+type outcome uint8
 
-// storedSession is a socket that may return.
-type storedSession struct {
-	until    time.Time
-	sid, pid string
-	rooms    []string
-	leftOwn  bool
-	data     any
-	taken    bool
-}
+const (
+	resumed outcome = iota
+	behind          // there is more to read: advance
+	tooLate         // what was missed is gone
+)
 
-// restored is a socket that returns: its ids and data are the new socket's.
-// Socket.resume takes up the rest.
+// claim is what a client shows that wants to be who it was.
+type claim struct{ pid, offset string }
+
+// restored is a socket that returns.
 type restored struct {
 	sid, pid string
+	rooms    []string // without that of its own id
+	leftOwn  bool
 	data     any
 
-	session *storedSession
-	since   uint64
+	since uint64 // localStore: of the last event that it has
+
+	// logStore's:
+	session *cluster.Session
+	missed  []*engineio.Prepared
+	offset  string // up to which the log was read
+	last    logID  // the same
+	rounds  int    // of advance
 }
 
-func newRecovery(n *Namespace, opts RecoveryOptions) *recovery {
-	if opts.MaxDisconnection == 0 {
-		opts.MaxDisconnection = DefaultMaxDisconnection
+// in are the rooms that the socket is in.
+func (x *restored) in() []string {
+	if x.leftOwn {
+		return x.rooms
 	}
-	if opts.MaxPackets == 0 {
-		opts.MaxPackets = DefaultMaxPackets
-	}
-	if opts.MaxBytes == 0 {
-		opts.MaxBytes = DefaultMaxBytes
-	}
-	if opts.MaxSessions == 0 {
-		opts.MaxSessions = DefaultMaxSessions
-	}
-	var b [6]byte
-	// crypto/rand.Read never fails.
-	_, _ = rand.Read(b[:])
-	return &recovery{
-		nsp:      n,
-		opts:     opts,
-		run:      base64.RawURLEncoding.EncodeToString(b[:]) + ".",
-		first:    1,
-		sessions: map[string]*storedSession{},
-	}
+	return append([]string{x.sid}, x.rooms...)
 }
 
-// emit keeps an event and sends it to this node's sockets. All loops get events
-// in the order of their offsets.
-func (r *recovery) emit(b Broadcast, payload sio.Payload) error {
-	n := r.nsp
-	size := len(payload.JSON)
-	for _, a := range payload.Attachments {
-		size += len(a)
+// openStore makes the namespace's store, if there is to be one. node is its part
+// in a cluster, or nil.
+func (n *Namespace) openStore(node broker.ClusterNode) {
+	if n.server.opts.Recovery == nil {
+		return
 	}
-	lanes := n.lanes()
-	entered := lanes[:0:0]
-	var failed error
-	for _, ln := range lanes {
-		if err := ln.backlog.enter(size, n.server); err != nil {
-			failed = err
-			continue
-		}
-		entered = append(entered, ln)
+	opts := n.server.opts.Recovery.withDefaults()
+	if log, ok := node.(broker.ClusterLog); ok {
+		n.queue = &logQueue{patience: n.server.opts.RequestTimeout}
+		n.store = newLogStore(n, log, opts)
+		return
 	}
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	number := r.first + uint64(len(r.log))
-	payload = payload.With(r.run + strconv.FormatUint(number, 36))
-	p, err := n.encodePayload(sio.Header{Type: sio.Event, Namespace: n.name}, payload, !b.uncompressed)
-	if err != nil {
-		for _, ln := range entered {
-			ln.backlog.leave(size)
-		}
-		return err
-	}
-	now := time.Now()
-	r.log = append(r.log, storedPacket{now, payload, size, b.rooms, b.except})
-	r.bytes += size
-	r.trim(now)
-	for _, ln := range entered {
-		// Never at once, which would be under the lock.
-		if err := ln.run(size, ln.loop.Post, func() { ln.deliverStored(b, p, number) }); err != nil {
-			failed = err
-		}
-	}
-	return failed
+	n.store = newLocalStore(n, opts)
 }
 
-// deliverStored is deliver for an event with an offset: a socket that returned
-// with it does not get it again. Call on the loop.
-func (ln *lane) deliverStored(b Broadcast, p *engineio.Prepared, number uint64) {
-	targets := ln.resolve(b.rooms, b.except)
-	for _, s := range targets {
-		if number > s.membership.watermark {
-			s.deliver(p, false)
-		}
-	}
-	ln.release(targets)
-}
-
-// emitStored is Socket.Emit under recovery: a broadcast to the socket, so that
-// the event waits for it if it is away.
-func (n *Namespace) emitStored(s *Socket, event string, args []any) error {
+// emitStored is Emit of an emitter under recovery: a broadcast to the socket, so
+// that the event waits for it if it is away.
+func (e Emitter) emitStored(event string, args []any) error {
 	if sio.IsReserved(event) {
 		return ErrReserved
 	}
-	payload, err := n.encodeArgs(eventArgs(event, args))
+	s := e.socket
+	payload, err := s.nsp.encodeArgs(eventArgs(event, args))
 	if err != nil {
 		return err
 	}
-	return n.recovery.emit(Broadcast{nsp: n, rooms: []string{s.id}}, payload)
+	b := Broadcast{nsp: s.nsp, rooms: []string{s.id}, uncompressed: e.uncompressed}
+	return s.nsp.store.emit(b, payload)
 }
 
-// trim drops what is too old or too much. mu is held.
-func (r *recovery) trim(now time.Time) {
-	old := now.Add(-r.opts.MaxDisconnection)
-	k := 0
-	for k < len(r.log) && (r.log[k].at.Before(old) || r.bytes > r.opts.MaxBytes || len(r.log)-k > r.opts.MaxPackets) {
-		r.bytes -= r.log[k].size
-		r.log[k] = storedPacket{}
-		k++
+// claim is who the client says that it was. ok is false for one that does not.
+func (s *Socket) claim() (c claim, ok bool) {
+	if s.nsp.store == nil || len(s.auth) == 0 {
+		return claim{}, false
 	}
-	r.log = r.log[k:]
-	r.first += uint64(k)
+	var auth struct {
+		PID    any `json:"pid"`
+		Offset any `json:"offset"`
+	}
+	// What can't be read is no claim.
+	_ = json.Unmarshal(s.auth, &auth)
+	c.pid, _ = auth.PID.(string)
+	c.offset, _ = auth.Offset.(string)
+	return c, c.pid != "" && c.offset != ""
+}
 
-	k = 0
-	for k < len(r.leaving) && (r.leaving[k].taken || r.leaving[k].until.Before(now) || len(r.leaving)-k > r.opts.MaxSessions) {
-		if x := r.leaving[k]; !x.taken {
-			delete(r.sessions, x.pid)
+// reclaim finds out whether the client is one that returns, and goes on with
+// greet.
+func (c *client) reclaim(s *Socket, claimed claim) {
+	st := s.nsp.store
+	if !st.waits() {
+		c.reclaimed(s, st.restore(claimed))
+		return
+	}
+	c.aside(func() func() {
+		x := st.restore(claimed)
+		return func() { c.reclaimed(s, x) }
+	})
+}
+
+// reclaimed goes on when it is known who the socket is; nil: a new one.
+func (c *client) reclaimed(s *Socket, x *restored) {
+	n := s.nsp
+	switch {
+	case !slices.Contains(c.sockets, s):
+		if x != nil {
+			n.store.giveBack(x)
 		}
-		r.leaving[k] = nil
-		k++
-	}
-	r.leaving = r.leaving[k:]
-}
-
-// store keeps the state of a socket whose connection broke, before detach. Call
-// on the socket's loop.
-func (r *recovery) store(s *Socket) {
-	m := &s.membership
-	m.mu.Lock()
-	rooms, leftOwn := slices.Clone(m.rooms), m.leftOwn
-	m.mu.Unlock()
-	now := time.Now()
-	x := &storedSession{
-		until:   now.Add(r.opts.MaxDisconnection),
-		sid:     s.id,
-		pid:     s.pid,
-		rooms:   rooms,
-		leftOwn: leftOwn,
-		data:    s.Data(),
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sessions[x.pid] = x
-	r.leaving = append(r.leaving, x)
-	r.trim(now)
-}
-
-// restore finds the socket that a CONNECT packet's pid and offset name. It is
-// taken: nobody else gets it.
-func (r *recovery) restore(pid, offset string) (*restored, bool) {
-	number, ok := strings.CutPrefix(offset, r.run)
-	if !ok {
-		return nil, false
-	}
-	since, err := strconv.ParseUint(number, 36, 64)
-	if err != nil {
-		return nil, false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.trim(time.Now())
-	x := r.sessions[pid]
-	if x == nil || !r.complete(since) {
-		return nil, false
-	}
-	delete(r.sessions, pid)
-	x.taken = true
-	return &restored{sid: x.sid, pid: x.pid, data: x.data, session: x, since: since}, true
-}
-
-// complete reports whether everything after an event is still kept. mu is held.
-func (r *recovery) complete(since uint64) bool {
-	return since+1 >= r.first && since < r.first+uint64(len(r.log))
-}
-
-// resume takes up what a socket was before: its rooms, and the packets that it
-// has missed, to be sent before its CONNECT. Call on the loop, in the same turn
-// as attach and before it. It returns false when too much time has passed since
-// restore: the socket then is a new one.
-func (s *Socket) resume(x *restored) (missed []*engineio.Prepared, ok bool) {
-	r := s.nsp.recovery
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.complete(x.since) {
-		return nil, false
-	}
-	m := &s.membership
-	m.mu.Lock()
-	m.rooms, m.leftOwn = x.session.rooms, x.session.leftOwn
-	m.mu.Unlock()
-	in := x.session.rooms
-	if !x.session.leftOwn {
-		in = append([]string{x.sid}, in...)
-	}
-	for i := int(x.since + 1 - r.first); i < len(r.log); i++ {
-		e := &r.log[i]
-		if len(e.rooms) > 0 && !intersect(e.rooms, in) || intersect(e.except, in) {
-			continue
+		c.dismiss(s)
+	case x == nil:
+		n.server.recoveriesFailed.Add(1)
+		s.begin()
+		c.greet(s, nil)
+	default:
+		s.id, s.pid, s.recovered = x.sid, x.pid, true
+		s.SetData(x.data)
+		if n.server.opts.Recovery.RunMiddlewares {
+			c.greet(s, x)
+			return
 		}
-		p, err := s.nsp.encodePayload(sio.Header{Type: sio.Event, Namespace: s.nsp.name}, e.payload, true)
-		if err != nil {
-			continue // it was encoded before, so this is not reached
-		}
-		missed = append(missed, p)
+		c.reenter(s, x)
 	}
-	m.watermark = r.first + uint64(len(r.log)) - 1
-	return missed, true
+}
+
+// reenter lets a socket in that was here before, with what it has missed. Where
+// too much time has passed it is a new socket, which the middleware sees as one.
+func (c *client) reenter(s *Socket, x *restored) {
+	n := s.nsp
+	missed, how := n.store.resume(s, x)
+	switch how {
+	case resumed:
+		for _, p := range missed {
+			c.session.SendPrepared(p)
+		}
+		n.server.recoveries.Add(1)
+		c.admit(s)
+	case behind:
+		c.aside(func() func() {
+			more := n.store.advance(x)
+			return func() {
+				switch {
+				case !slices.Contains(c.sockets, s):
+					n.store.giveBack(x)
+					c.dismiss(s)
+				case more:
+					c.reenter(s, x)
+				default:
+					c.renew(s)
+				}
+			}
+		})
+	case tooLate:
+		c.renew(s)
+	}
+}
+
+// renew makes a socket that could not return a new one.
+func (c *client) renew(s *Socket) {
+	s.nsp.server.recoveriesFailed.Add(1)
+	s.recovered = false
+	s.SetData(nil)
+	s.begin()
+	c.greet(s, nil)
 }
 
 func intersect(a, b []string) bool {

@@ -154,13 +154,31 @@ func (r *RemoteSocket) describe() cluster.Socket {
 	if x.Handshake, err = json.Marshal(r.Handshake); err != nil {
 		x.Handshake = []byte("{}")
 	}
-	data := r.Data
-	if data == nil {
-		data = struct{}{}
-	}
-	if x.Data, err = json.Marshal(data); err != nil {
-		r.nsp.server.opts.Logger.Warn("a socket's data can't be told to other nodes", "namespace", r.nsp.name, "err", err)
-		x.Data = []byte("{}")
-	}
+	x.Data = r.nsp.server.encodeData(r.Data)
 	return x
+}
+
+// encodeData is what other nodes are told of Socket.Data: an object where there
+// is nothing.
+func (srv *Server) encodeData(data any) []byte {
+	if data == nil {
+		return []byte("{}")
+	}
+	b, err := json.Marshal(data)
+	if err != nil {
+		if n, ok := srv.dataTrouble.due(); ok {
+			srv.opts.Logger.Warn("a socket's data can't be told to other nodes", "err", err, "more", n)
+		}
+		return []byte("{}")
+	}
+	return b
+}
+
+// decodeData is Socket.Data as another node told it, nil for an empty object.
+func decodeData(b []byte) any {
+	v, err := sio.RawValue(b).Any()
+	if object, ok := v.(map[string]any); err != nil || ok && len(object) == 0 {
+		return nil
+	}
+	return v
 }

@@ -36,10 +36,21 @@ type membership struct {
 	arrived  uint32   // mu; changes whose seats have followed
 
 	// Of the loop.
-	seats     []seat
-	at        int32  // in lane.all
-	mark      uint64 // of the last lane.resolve that met the socket
-	watermark uint64 // recovery: packets up to this one were sent when it came back
+	seats []seat
+	at    int32  // in lane.all
+	mark  uint64 // of the last lane.resolve that met the socket
+	// Of a socket that returned: events that were posted up to this number, or are
+	// in the log up to this offset, are not for it, or were sent when it came.
+	watermark uint64
+	upTo      logID
+}
+
+// takeUp makes the membership that of a socket that returned.
+func (m *membership) takeUp(x *restored, watermark uint64, upTo logID) {
+	m.mu.Lock()
+	m.rooms, m.leftOwn = x.rooms, x.leftOwn
+	m.mu.Unlock()
+	m.watermark, m.upTo = watermark, upTo
 }
 
 // attach begins the membership and returns the rooms to take seats in.

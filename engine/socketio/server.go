@@ -3,6 +3,8 @@ package socketio
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -25,6 +27,8 @@ type Server struct {
 	namespaces map[string]*Namespace
 	parents    []*ParentNamespace
 	children   int // namespaces that parents have made
+	closed     bool
+	onGap      []func(*Namespace, broker.Gap)
 
 	presence broker.PresenceNode // nil: it could not be joined
 	serverID string
@@ -35,6 +39,7 @@ type Server struct {
 	workers workers
 	counters
 	clusterCounts
+	dataTrouble, gapTrouble seldom
 }
 
 // desk is what the server keeps for one loop.
@@ -82,24 +87,31 @@ func (srv *Server) Mount(app *engine.App, prefix string) error {
 func (srv *Server) Engine() *engineio.Server { return srv.engine }
 
 // Close disconnects all clients with the reason "server shutting down" and
-// leaves the cluster and the presence. It returns when that is done and all handlers have
-// returned, or ctx ends. The App's Shutdown comes behind it. On a loop it
-// returns ErrOnLoop; a handler must not call it.
+// leaves the cluster and the presence, whose broker is to be closed behind it: it
+// gets what handlers still send, and the state of sockets that may return. Close
+// returns when that is done and all handlers have returned, or ctx ends. The
+// App's Shutdown comes behind it. On a loop it returns ErrOnLoop; a handler must
+// not call it.
 func (srv *Server) Close(ctx context.Context) error {
-	if srv.engine == nil {
-		return srv.leavePresence(ctx)
-	}
 	if srv.onLoop() {
 		return ErrOnLoop
 	}
-	srv.mu.RLock()
-	for _, n := range srv.namespaces {
-		n.leaveCluster()
+	srv.mu.Lock()
+	srv.closed = true // further namespaces join no cluster
+	namespaces := slices.Collect(maps.Values(srv.namespaces))
+	srv.mu.Unlock()
+	for _, n := range namespaces {
+		n.queue.drain(ctx)
 	}
-	srv.mu.RUnlock()
-	err := srv.engine.Close(ctx)
+	var err error
+	if srv.engine != nil {
+		err = srv.engine.Close(ctx)
+	}
 	if err == nil {
 		err = srv.workers.wait(ctx)
+	}
+	for _, n := range namespaces {
+		n.leaveCluster()
 	}
 	return errors.Join(err, srv.leavePresence(ctx)) // behind the last Exit
 }
@@ -144,9 +156,6 @@ func (srv *Server) Of(name string) *Namespace {
 func (srv *Server) addLocked(name string) *Namespace {
 	n := &Namespace{name: name, server: srv}
 	n.handlers.Store(&handlers{})
-	if srv.opts.Recovery != nil {
-		n.recovery = newRecovery(n, *srv.opts.Recovery)
-	}
 	if err := n.joinCluster(); err != nil {
 		srv.note(err)
 		srv.opts.Logger.Error("a namespace can't join the cluster", "namespace", name, "err", err)

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"encoding/json"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,36 +37,18 @@ type Socket struct {
 	failed  bool // of whoever runs handlers: one has panicked
 }
 
-// identify gives the socket its ids: those of one that returns, if it does.
-func (s *Socket) identify() *restored {
+// begin gives a new socket its ids.
+func (s *Socket) begin() {
 	if s.client.session.Protocol() == 3 {
 		if s.id = s.client.session.ID(); s.nsp.name != "/" {
 			s.id = s.nsp.name + "#" + s.id
 		}
-		return nil
+		return
 	}
-	if s.nsp.recovery == nil {
-		s.id = newID()
-		return nil
+	s.id = newID()
+	if s.nsp.store != nil {
+		s.pid = newID()
 	}
-	var claim struct {
-		PID    any `json:"pid"`
-		Offset any `json:"offset"`
-	}
-	if len(s.auth) > 0 {
-		// What can't be read is no claim.
-		_ = json.Unmarshal(s.auth, &claim)
-	}
-	pid, _ := claim.PID.(string)
-	offset, _ := claim.Offset.(string)
-	if pid != "" && offset != "" {
-		if r, ok := s.nsp.recovery.restore(pid, offset); ok {
-			s.id, s.pid, s.data, s.recovered = r.sid, r.pid, r.data, true
-			return r
-		}
-	}
-	s.id, s.pid = newID(), newID()
-	return nil
 }
 
 // ID is the socket's public name, and the room that it is always in.
@@ -225,8 +206,8 @@ var unrecoverable = []string{"client namespace disconnect", "server namespace di
 func (s *Socket) finish(reason string) {
 	s.connected.Store(false)
 	n := s.nsp
-	if n.recovery != nil && s.pid != "" && !slices.Contains(unrecoverable, reason) {
-		n.recovery.store(s)
+	if n.store != nil && s.pid != "" && !slices.Contains(unrecoverable, reason) {
+		n.store.suspend(s)
 	}
 	s.lane.detach(s)
 	s.userEnds()

@@ -21,6 +21,10 @@ type counters struct {
 	panics            atomic.Uint64
 	overloaded        atomic.Uint64
 	namespacesRefused atomic.Uint64
+	recoveries        atomic.Uint64
+	recoveriesFailed  atomic.Uint64
+	sessionsLost      atomic.Uint64
+	unlogged          atomic.Uint64
 }
 
 // Stats is a snapshot of a Server.
@@ -43,8 +47,14 @@ type Stats struct {
 	Panics            uint64 // handlers that panicked
 	Overloaded        uint64 // emits on a loop that found another loop too busy
 	NamespacesRefused uint64 // dynamic namespaces beyond MaxNamespaces
+	Recovered         uint64 // sockets that returned
+	RecoveriesFailed  uint64 // that wanted to, and are new ones
+	SessionsLost      uint64 // sockets that can't return: the cluster's log did not take their state
+	Unlogged          uint64 // events that the cluster's log has not got, or perhaps not: sent without an offset
 	ClusterLost       uint64 // messages of other nodes that could not be carried out
 	ClusterRefused    uint64 // messages of other nodes that made no sense
+	ClusterGaps       uint64 // times that messages of other nodes were lost, or may have been: see OnGap
+	ClusterGapLost    uint64 // messages that were lost so, as far as is known
 }
 
 // Stats takes a snapshot. Safe from any goroutine.
@@ -65,8 +75,14 @@ func (srv *Server) Stats() Stats {
 		Panics:            srv.panics.Load(),
 		Overloaded:        srv.overloaded.Load(),
 		NamespacesRefused: srv.namespacesRefused.Load(),
+		Recovered:         srv.recoveries.Load(),
+		RecoveriesFailed:  srv.recoveriesFailed.Load(),
+		SessionsLost:      srv.sessionsLost.Load(),
+		Unlogged:          srv.unlogged.Load(),
 		ClusterLost:       srv.clusterLost.Load(),
 		ClusterRefused:    srv.clusterRefused.Load(),
+		ClusterGaps:       srv.clusterGaps.Load(),
+		ClusterGapLost:    srv.clusterGapLost.Load(),
 	}
 	srv.mu.RLock()
 	defer srv.mu.RUnlock()
