@@ -27,6 +27,7 @@ type Broker struct {
 	hub          *hub
 
 	cluster clusterState // what the nodes of Cluster share
+	topics  topicsState  // what the nodes of Topics share
 
 	ctx    context.Context // ends with Close: no connection is made any more
 	cancel context.CancelFunc
@@ -78,7 +79,7 @@ func (b *Broker) open(ctx context.Context) error {
 }
 
 // Topics carries raw topics.
-func (b *Broker) Topics() broker.Topics { panic("H3") }
+func (b *Broker) Topics() broker.Topics { return redisTopics{b} }
 
 // Cluster carries Socket.IO messages by the adapter of the options.
 func (b *Broker) Cluster() broker.Cluster { return redisCluster{b} }
