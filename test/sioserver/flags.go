@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"github.com/fe4bcecb/wsd/broker/redis"
 	"github.com/fe4bcecb/wsd/engine/engineio"
 	"github.com/fe4bcecb/wsd/engine/socketio"
 )
@@ -21,6 +21,8 @@ type config struct {
 	parser       socketio.Parser
 	recovery     time.Duration // 0: off
 	request      time.Duration
+	serverID     string
+	redis        redisFlags
 }
 
 // parse reads the command line.
@@ -40,10 +42,8 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	namespaces := flags.String("namespaces", "/,/custom", "the namespaces, separated by commas")
 	origins := flags.String("cors-origin", "", "origins that may read the answers, separated by commas, or *")
 	parser := flags.String("parser", "json", "json or msgpack")
-	adapter := flags.String("adapter", "memory", "memory; classic, sharded and streams need Redis")
-	redis := flags.String("redis-url", "", "URL of a Redis server")
-	mode := flags.String("subscription-mode", "", "of the sharded adapter")
-	specific := flags.Bool("specific-responses", false, "of the classic adapter")
+	flags.StringVar(&cfg.serverID, "server-id", "", "this server's name")
+	cfg.redis.register(flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -54,16 +54,15 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	default:
 		return nil, fmt.Errorf("--parser %s: want json or msgpack", *parser)
 	}
-	switch {
-	case flags.NArg() > 0:
+	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case *adapter != "memory":
-		return nil, fmt.Errorf("--adapter %s: this build has no Redis; the only adapter is memory", *adapter)
-	case *redis != "":
-		return nil, errors.New("--redis-url: this build has no Redis; leave it out and use --adapter memory")
-	case *mode != "" || *specific:
-		return nil, errors.New("--subscription-mode and --specific-responses: this build has no Redis")
 	}
+	var set []string
+	flags.Visit(func(f *flag.Flag) { set = append(set, f.Name) })
+	if err := cfg.redis.check(set); err != nil {
+		return nil, err
+	}
+	cfg.engine.ServerID, cfg.redis.options.Server = cfg.serverID, cfg.serverID
 	cfg.namespaces = strings.Split(*namespaces, ",")
 	if *origins != "" {
 		cfg.engine.CORS = &engineio.CORS{Origins: strings.Split(*origins, ",")}
@@ -71,12 +70,16 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	return &cfg, nil
 }
 
-func (c *config) options() socketio.Options {
+// options are the server's; b joins it with others, or is nil.
+func (c *config) options(b *redis.Broker) socketio.Options {
 	opts := socketio.Options{
 		Engine:         c.engine,
 		ConnectTimeout: c.connect,
 		Parser:         c.parser,
 		RequestTimeout: c.request,
+	}
+	if b != nil {
+		opts.Cluster = b.Cluster()
 	}
 	if c.recovery > 0 {
 		opts.Recovery = &socketio.RecoveryOptions{MaxDisconnection: c.recovery}

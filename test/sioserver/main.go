@@ -5,8 +5,9 @@
 //
 // In its namespaces, "/" and "/custom" if not told others, it emits "auth" with the handshake's auth
 // when a client connects, answers "message" with "message-back" and
-// acknowledges "message-with-ack", both with the same arguments. At
-// /engine.io/ it sends every Engine.IO message back.
+// acknowledges "message-with-ack", both with the same arguments. At /engine.io/ it
+// sends every Engine.IO message back. With --redis-url it is a node of a cluster
+// that may have Node servers in it.
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fe4bcecb/wsd/broker/redis"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/engine/engineio"
 	"github.com/fe4bcecb/wsd/engine/socketio"
@@ -62,8 +64,19 @@ func run(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var nodes *redis.Broker
+	if cfg.redis.enabled() {
+		if nodes, err = redis.Open(ctx, cfg.redis.options); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		defer func() {
+			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+			defer cancel()
+			_ = nodes.Close(closing) // what does not get out now is lost
+		}()
+	}
 	app := engine.New(engine.Options{MaxHTTP: maxHTTP})
-	server := socketio.New(cfg.options())
+	server := socketio.New(cfg.options(nodes))
 	for _, name := range cfg.namespaces {
 		serve(server.Of(name))
 	}

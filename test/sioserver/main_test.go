@@ -28,10 +28,13 @@ func TestUsage(t *testing.T) {
 		{[]string{"--nosuch"}, "nosuch"},
 		{[]string{"extra"}, "extra"},
 		{[]string{"--parser", "xml"}, "json or msgpack"},
-		{[]string{"--adapter", "classic"}, "no Redis"},
-		{[]string{"--redis-url", "redis://127.0.0.1:6379"}, "no Redis"},
-		{[]string{"--subscription-mode", "dynamic"}, "no Redis"},
-		{[]string{"--specific-responses"}, "no Redis"},
+		{[]string{"--adapter", "classic"}, "it needs --redis-url"},
+		{[]string{"--adapter", "carrier-pigeon"}, "want memory, classic, sharded or streams"},
+		{[]string{"--redis-url", "redis://127.0.0.1:6379"}, "there is no Redis"},
+		{[]string{"--adapter", "classic", "--redis-url", "redis://127.0.0.1:1", "--subscription-mode", "dynamic"}, "for --adapter sharded"},
+		{[]string{"--adapter", "sharded", "--redis-url", "redis://127.0.0.1:1", "--subscription-mode", "x"}, "static, dynamic or dynamic-private"},
+		{[]string{"--specific-responses"}, "for --adapter classic"},
+		{[]string{"--adapter", "sharded", "--redis-url", "redis://127.0.0.1:1", "--stream-count", "2"}, "for --adapter streams"},
 	} {
 		var out strings.Builder
 		if code := execute(t.Context(), tt.args, io.Discard, &out); code != exitUsage || !strings.Contains(out.String(), tt.says) {
@@ -293,5 +296,37 @@ func TestFlagsReachTheServer(t *testing.T) {
 	c.send("40")
 	if text := c.text(); !strings.Contains(text, `"pid":"`) {
 		t.Error(text)
+	}
+}
+
+// Two servers of a cluster are one for their clients.
+func TestRedis(t *testing.T) {
+	redis := testkit.StartRedis(t)
+	for _, flags := range [][]string{
+		{"--adapter", "classic"},
+		{"--adapter", "classic", "--specific-responses"},
+		{"--adapter", "sharded"},
+		{"--adapter", "sharded", "--subscription-mode", "static"},
+		{"--adapter", "sharded", "--subscription-mode", "dynamic-private"},
+	} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			flags := append(flags, "--redis-url", redis.URL())
+			a := connect(t, start(t, append(flags, "--server-id", "a")...), "/", "")
+			b := connect(t, start(t, append(flags, "--server-id", "b")...), "/", `{"b":true}`)
+			b.call(`"far:join","room"`, "null")
+			a.call(`"far:broadcast",{"rooms":["room"],"event":"x","args":[1]}`, "null")
+			b.hears(`"x",1`)
+			a.call(`"far:remote",{"rooms":["`+b.id+`"],"do":"emit","event":"y","args":[2]}`, "1")
+			b.hears(`"y",2`)
+			a.call(`"far:sseAck",{"event":"sse-ask"}`, `{"error":null,"responses":["from-x"]}`)
+		})
+	}
+}
+
+func TestRedisThatIsNotThere(t *testing.T) {
+	var out strings.Builder
+	args := []string{"--listen", "127.0.0.1:0", "--adapter", "classic", "--redis-url", "redis://127.0.0.1:1"}
+	if code := execute(t.Context(), args, io.Discard, &out); code != exitFailure || !strings.Contains(out.String(), "127.0.0.1:1") {
+		t.Errorf("exit code %d: %s", code, &out)
 	}
 }
