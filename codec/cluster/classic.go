@@ -18,7 +18,7 @@ func AppendClassicBroadcast(dst []byte, m *Message) ([]byte, error) {
 	if m.Kind != Broadcast || m.RequestID != "" {
 		return dst, errKind
 	}
-	w := writer{dst: dst, packed: true, dialect: msgpack.Notepack3}
+	w := writerOf(dst, m, true, msgpack.Notepack3)
 	w.list(3)
 	w.text(m.UID)
 	w.packet(&m.Packet, m.Namespace)
@@ -113,7 +113,7 @@ func AppendClassicRequest(dst []byte, m *Message) ([]byte, error) {
 	if err := m.prepare(); err != nil {
 		return dst, err
 	}
-	w := writer{dst: dst, dialect: msgpack.Notepack3, packed: m.Kind == Broadcast}
+	w := writerOf(dst, m, m.Kind == Broadcast, msgpack.Notepack3)
 	switch m.Kind {
 	case Broadcast:
 		if m.RequestID == "" {

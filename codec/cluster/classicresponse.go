@@ -15,7 +15,7 @@ func AppendClassicResponse(dst []byte, m *Message, answer ClassicAnswer) ([]byte
 	if !answer.takes(m.Kind) {
 		return dst, errKind
 	}
-	w := writer{dst: dst, dialect: msgpack.Notepack3, packed: m.Kind == BroadcastAck}
+	w := writerOf(dst, m, m.Kind == BroadcastAck, msgpack.Notepack3)
 	switch answer {
 	case ClassicSockets, ClassicRooms, ClassicFetch:
 		w.open(2)

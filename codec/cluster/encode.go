@@ -1,5 +1,11 @@
 package cluster
 
+import (
+	"slices"
+
+	"github.com/fe4bcecb/wsd/codec/msgpack"
+)
+
 // prepare checks what is going to be sent: what one node's mistake would do to
 // all Node servers is in the documentation of the package.
 func (m *Message) prepare() error {
@@ -21,10 +27,10 @@ func (m *Message) hasBinary() bool {
 	return len(m.Packet.Payload.Attachments) > 0 || len(m.Args.Attachments) > 0
 }
 
-// wireSize is about how long a message gets.
-func (m *Message) wireSize() int {
+// writerOf returns a writer with room for the message behind dst.
+func writerOf(dst []byte, m *Message, packed bool, d msgpack.Dialect) writer {
 	const head = 160 // names of members, two ids
-	return m.Size() - messageSize + head
+	return writer{dst: slices.Grow(dst, m.Size()-messageSize+head), packed: packed, dialect: d}
 }
 
 // data writes what the ClusterAdapter calls a message's data. Heartbeats have

@@ -36,11 +36,7 @@ func MakeEntry(m *Message, onlyPlaintext bool) (Entry, error) {
 	if m.Kind.heartbeat() {
 		return e, nil
 	}
-	w := writer{
-		dst:     make([]byte, 0, m.wireSize()),
-		packed:  m.hasBinary() && !onlyPlaintext,
-		dialect: msgpack.MsgpackJS,
-	}
+	w := writerOf(nil, m, m.hasBinary() && !onlyPlaintext, msgpack.MsgpackJS)
 	w.data(m, false)
 	if w.err != nil {
 		return Entry{}, w.err
@@ -71,7 +67,7 @@ func (e Entry) Message(offset string) (*Message, error) {
 	if !ok {
 		return nil, ErrIgnored
 	}
-	m := &Message{Kind: kind, UID: e.UID, Namespace: e.Namespace, Offset: offset}
+	m := &Message{Kind: kind, UID: toText(e.UID), Namespace: toText(e.Namespace), Offset: offset}
 	if kind.heartbeat() {
 		return m, nil
 	}

@@ -7,30 +7,28 @@ import "github.com/fe4bcecb/wsd/codec/msgpack"
 // error is [ErrMessage], and dst is returned unchanged with it. Hot path: per
 // broadcast.
 func AppendSharded(dst []byte, m *Message) ([]byte, error) {
-	w := writer{dst: dst, packed: m.hasBinary(), dialect: msgpack.Notepack3}
-	return w.envelope(m, false)
+	return appendEnvelope(dst, m, m.hasBinary(), msgpack.Notepack3)
 }
 
 // AppendStreams appends a message as the streams adapter publishes it: always
 // MessagePack. The rest is as for [AppendSharded].
 func AppendStreams(dst []byte, m *Message) ([]byte, error) {
-	w := writer{dst: dst, packed: true, dialect: msgpack.MsgpackJS}
-	return w.envelope(m, true)
+	return appendEnvelope(dst, m, true, msgpack.MsgpackJS)
 }
 
-func (w *writer) envelope(m *Message, explicit bool) ([]byte, error) {
-	dst := w.dst
+func appendEnvelope(dst []byte, m *Message, packed bool, d msgpack.Dialect) ([]byte, error) {
 	if err := m.prepare(); err != nil {
 		return dst, err
 	}
 	if m.Kind.heartbeat() {
 		return dst, errKind
 	}
+	w := writerOf(dst, m, packed, d)
 	w.open(4)
 	w.key("type")
 	w.uint(uint64(wireTypes[m.Kind]))
 	w.key("data")
-	w.data(m, explicit)
+	w.data(m, d == msgpack.MsgpackJS)
 	w.key("uid")
 	w.text(m.UID)
 	w.key("nsp")
@@ -87,11 +85,11 @@ func parseEnvelope(v value, explicit bool) (*Message, error) {
 	if !ok {
 		return nil, errShape
 	}
-	if explicit && d.packet.missing() {
-		d.packet = value{}
-	}
 	if err := m.readMembers(&d); err != nil {
 		return nil, err
+	}
+	if explicit && m.Kind.Response() && string(m.Args.JSON) == "[null]" {
+		m.Args.JSON = []byte("[]")
 	}
 	return m.finish()
 }

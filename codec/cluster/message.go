@@ -27,7 +27,7 @@
 // of a socket becomes what JSON.stringify makes of a Buffer.
 //
 // Namespaces are compared where the wire has them beside a channel; UIDs are up
-// to the caller, who drops what is its own ([Echo] tells it before it is read).
+// to the caller, who drops what is its own.
 package cluster
 
 import "github.com/fe4bcecb/wsd/codec/sio"

@@ -69,7 +69,7 @@ func (v value) text() (s string, ok bool) {
 		if t.Kind != msgpack.KindString {
 			return "", false
 		}
-		return strings.ToValidUTF8(string(t.Data), "\uFFFD"), true
+		return toText(string(t.Data)), true
 	}
 	if len(v.b) == 0 || v.b[0] != '"' {
 		return "", false
@@ -80,6 +80,9 @@ func (v value) text() (s string, ok bool) {
 	}
 	return string(jsontext.Unquote(nil, inside)), true
 }
+
+// toText makes a string UTF-8 where it is not, as JavaScript does.
+func toText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // number reads a number, as JavaScript has it.
 func (v value) number() (f float64, ok bool) {
