@@ -98,10 +98,14 @@ func (f *topicFollower) message(_, payload string) {
 func (f *topicFollower) gap(broker.Gap) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.closed {
-		f.again = true
-		f.readLocked()
+	if f.closed {
+		return
 	}
+	if !f.known {
+		f.n.tellGap(f.topic, broker.Gap{Reason: broker.Reconnected, Lost: -1})
+	}
+	f.again = true
+	f.readLocked()
 }
 
 // acceptLocked delivers an entry, unless that has happened, or this node
@@ -213,7 +217,7 @@ func (f *topicFollower) catchUp() error {
 // the two.
 func (f *topicFollower) begin() error {
 	f.mu.Lock()
-	begun := f.sub != nil
+	begun := f.sub != nil && f.known
 	f.mu.Unlock()
 	if begun {
 		return nil
