@@ -13,10 +13,11 @@ import (
 
 // EmitWithAck sends an event and waits until every client has acknowledged it.
 // It returns the first argument of each acknowledgement, in the order of their
-// arrival. When Timeout is over or ctx ends first, the error is ErrTimeout or
-// ctx's, beside the answers so far; it is ErrOverloaded or the cluster's when
-// the event did not reach every loop or node. It blocks: on a loop (an inline handler) it
-// returns ErrOnLoop.
+// arrival. When Timeout is over or ctx ends first, the error is ErrTimeout (a
+// *[PartialError] where other nodes have not even told how many clients they
+// have) or ctx's, beside the answers so far; it is ErrOverloaded or the cluster's
+// when the event did not reach every loop or node. It blocks: on a loop (an inline
+// handler) it returns ErrOnLoop.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]sio.Value, error) {
 	if b.nsp.server.onLoop() {
 		return nil, ErrOnLoop
@@ -77,7 +78,9 @@ type collector struct {
 	mu      sync.Mutex
 	over    bool
 	timer   *time.Timer
-	nodes   int // that have not said how many clients they have
+	local   bool // this node has not said how many clients it has
+	away    bool // nor have all others, which roll tells of
+	roll    roll
 	clients int // that have not answered
 	single  bool
 	values  []sio.Value
@@ -94,12 +97,12 @@ func (b Broadcast) emitFunc(done func([]sio.Value, error), event string, args []
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{nsp: n, id: n.nextAckID(), done: done, single: b.single, nodes: 1}
+	c := &collector{nsp: n, id: n.nextAckID(), done: done, single: b.single, local: true}
 	away := n.node != nil && !b.local
 	c.mu.Lock()
 	c.timer = time.AfterFunc(b.patience(), func() { c.finish(ErrTimeout) })
 	if away {
-		c.nodes++ // until their number is known
+		c.away = true
 		c.request = n.requests.open(c)
 	}
 	c.mu.Unlock()
@@ -112,8 +115,7 @@ func (b Broadcast) emitFunc(done func([]sio.Value, error), event string, args []
 		m.RequestID = c.request
 		m.Packet.ID, m.Packet.HasID = c.id, true
 		if err := n.node.Publish(m); err != nil {
-			c.missed(err)
-			c.counted(0)
+			c.nobodyElse(err)
 			return c, nil // this node's clients still answer
 		}
 		go c.askNodes()
@@ -185,18 +187,18 @@ func (c *collector) await(args []sio.Value, err error) {
 	if err != nil {
 		return // the client is gone, and its answer with it: the timeout tells
 	}
-	c.answer(args)
+	c.answer("", args)
 }
 
-// answer takes an acknowledgement, here or from another node.
-func (c *collector) answer(args []sio.Value) {
+// answer takes an acknowledgement, of another node's client if uid says so.
+func (c *collector) answer(uid string, args []sio.Value) {
 	value := sio.RawValue([]byte("null"))
 	if len(args) > 0 {
 		value = args[0].Clone()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
+	if c.over || !c.roll.knows(uid) {
 		return
 	}
 	c.values = append(c.values, value)
@@ -204,12 +206,33 @@ func (c *collector) answer(args []sio.Value) {
 	c.settleLocked()
 }
 
-// counted takes a node's number of clients.
+// counted takes this node's number of clients.
 func (c *collector) counted(clients int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clients += clients
-	c.nodes--
+	c.local = false
+	c.settleLocked()
+}
+
+// heard takes another node's number of clients.
+func (c *collector) heard(uid string, clients int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.away || !c.roll.answer(uid) {
+		return
+	}
+	c.clients += clients
+	c.away = !c.roll.complete()
+	c.settleLocked()
+}
+
+// nobodyElse ends the waiting for other nodes, which were not asked or can't be
+// counted.
+func (c *collector) nobodyElse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed, c.away = err, false
 	c.settleLocked()
 }
 
@@ -217,18 +240,20 @@ func (c *collector) counted(clients int) {
 func (c *collector) askNodes() {
 	ctx, cancel := context.WithTimeout(context.Background(), c.nsp.server.opts.RequestTimeout)
 	defer cancel()
-	others, err := c.nsp.node.Members(ctx)
+	members, err := c.nsp.node.Members(ctx)
 	if err != nil {
-		return // the timeout tells
+		c.nobodyElse(err)
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.nodes += others.Others - 1
+	c.roll.call(members)
+	c.away = !c.roll.complete()
 	c.settleLocked()
 }
 
 func (c *collector) settleLocked() {
-	if c.over || !(c.nodes == 0 && c.clients == 0 || c.single && len(c.values) > 0) {
+	if c.over || !(!c.local && !c.away && c.clients == 0 || c.single && len(c.values) > 0) {
 		return
 	}
 	c.endLocked(nil)
@@ -239,6 +264,9 @@ func (c *collector) finish(err error) {
 	c.mu.Lock()
 	over := c.over
 	if !over {
+		if err == ErrTimeout && c.away {
+			err = c.roll.timeout()
+		}
 		c.endLocked(err)
 	}
 	c.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -212,55 +213,67 @@ func (r *requests) answer(m *cluster.Message) {
 func (c *collector) take(m *cluster.Message) {
 	switch m.Kind {
 	case cluster.BroadcastClientCount:
-		c.counted(m.Count)
+		c.heard(m.UID, m.Count)
 	case cluster.BroadcastAck:
-		c.answer(m.Args.Args())
+		c.answer(m.UID, m.Args.Args())
 	}
 }
 
 // inquiry gathers one answer of each other node.
 type inquiry struct {
-	answers chan *cluster.Message
+	done chan struct{} // closed when all have answered
+
+	mu      sync.Mutex
+	roll    roll
+	answers []*cluster.Message
 }
 
-// take keeps an answer, unless there are more than nodes.
+// take keeps an answer that counts.
 func (q *inquiry) take(m *cluster.Message) {
-	select {
-	case q.answers <- m:
-	default:
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.roll.answer(m.UID) {
+		return
+	}
+	q.answers = append(q.answers, m)
+	if q.roll.complete() {
+		close(q.done)
 	}
 }
 
-// maxNodes bounds the answers to one question.
-const maxNodes = 4096
+// result is what has come, and err or the roll's, if that is a timeout.
+func (q *inquiry) result(err error) ([]*cluster.Message, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if errors.Is(err, ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
+		err = q.roll.timeout()
+	}
+	return slices.Clip(q.answers), err
+}
 
-// ask puts a question to all other nodes and waits for their answers.
+// ask puts a question to all other nodes and waits for their answers. The error
+// is a *PartialError, ctx's or the cluster's, which comes at once.
 func (n *Namespace) ask(ctx context.Context, m *cluster.Message) ([]*cluster.Message, error) {
 	members, err := n.node.Members(ctx)
-	expected := members.Others
-	if err != nil || expected == 0 {
+	if err != nil || members.Others == 0 {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = ErrTimeout
+		}
 		return nil, err
 	}
-	q := &inquiry{answers: make(chan *cluster.Message, min(expected, maxNodes))}
+	q := &inquiry{done: make(chan struct{})}
+	q.roll.call(members)
 	m.RequestID = n.requests.open(q)
 	defer n.requests.close(m.RequestID)
 	if err := n.node.Publish(m); err != nil {
 		return nil, err
 	}
-	var answers []*cluster.Message
-	for len(answers) < cap(q.answers) {
-		select {
-		case m := <-q.answers:
-			answers = append(answers, m)
-		case <-ctx.Done():
-			err := context.Cause(ctx)
-			if errors.Is(err, context.DeadlineExceeded) {
-				err = ErrTimeout
-			}
-			return answers, err
-		}
+	select {
+	case <-q.done:
+		return q.result(nil)
+	case <-ctx.Done():
+		return q.result(context.Cause(ctx))
 	}
-	return answers, nil
 }
 
 // roomOpened and roomClosed count the loops on which a room has members, and the

@@ -1,13 +1,17 @@
 package socketio_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/cluster"
+	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine/socketio"
 )
 
@@ -161,5 +165,167 @@ func TestAckedBroadcastThatIsNotPublished(t *testing.T) {
 	}
 	if len(values) != 1 || values[0].String() != "a" {
 		t.Errorf("answers %v", values)
+	}
+}
+
+// mute is a cluster with nodes that don't answer.
+type mute struct {
+	broker.Cluster
+	members broker.Members
+	err     error
+	answers func(n *muteNode, m *cluster.Message) // nil: none
+}
+
+type muteNode struct {
+	broker.ClusterNode
+	mute     *mute
+	receiver broker.ClusterReceiver
+}
+
+func (c *mute) Join(namespace string, r broker.ClusterReceiver) (broker.ClusterNode, error) {
+	n, err := c.Cluster.Join(namespace, r)
+	return &muteNode{n, c, r}, err
+}
+
+func (n *muteNode) Members(context.Context) (broker.Members, error) {
+	return n.mute.members, n.mute.err
+}
+
+func (n *muteNode) Publish(m *cluster.Message) error {
+	if n.mute.answers != nil {
+		n.mute.answers(n, m)
+	}
+	return nil
+}
+
+// What others told is returned with the names of those who told nothing.
+func TestPartialAnswers(t *testing.T) {
+	about := func(m *cluster.Message, uid string) *cluster.Message {
+		x := &cluster.Message{UID: uid, Namespace: m.Namespace, RequestID: m.RequestID}
+		switch m.Kind {
+		case cluster.FetchSockets:
+			x.Kind = cluster.FetchSocketsResponse
+			x.Sockets = []cluster.Socket{{ID: "of " + uid, Rooms: []string{"room of " + uid}}}
+		case cluster.ServerSideEmit:
+			x.Kind, x.Args = cluster.ServerSideEmitResponse, sio.Payload{JSON: []byte(`["` + uid + `"]`)}
+		case cluster.Broadcast:
+			x.Kind = cluster.BroadcastClientCount
+		}
+		return x
+	}
+	three := broker.Members{Others: 3, UIDs: []string{"x", "y", "z"}}
+	for name, x := range map[string]struct {
+		members broker.Members
+		uids    []string
+		want    *socketio.PartialError // nil: all have answered
+		answers int
+	}{
+		"none":                     {three, nil, &socketio.PartialError{Expected: 3, Silent: []string{"x", "y", "z"}}, 0},
+		"some":                     {three, []string{"y"}, &socketio.PartialError{Expected: 3, Answered: 1, Silent: []string{"x", "z"}}, 1},
+		"all":                      {three, []string{"z", "y", "x"}, nil, 3},
+		"one of them twice":        {three, []string{"x", "x", "y"}, &socketio.PartialError{Expected: 3, Answered: 2, Silent: []string{"z"}}, 2},
+		"one that has come since":  {three, []string{"x", "y", "new"}, &socketio.PartialError{Expected: 3, Answered: 2, Silent: []string{"z"}}, 2},
+		"one too many":             {broker.Members{Others: 2}, []string{"x", "y", "z"}, nil, 2},
+		"answers without a name":   {three, []string{"", ""}, &socketio.PartialError{Expected: 3, Answered: 2}, 2},
+		"not all are known":        {broker.Members{Others: 3, UIDs: []string{"x"}}, []string{"y", "z"}, &socketio.PartialError{Expected: 3, Answered: 2, Silent: []string{"x"}}, 2},
+		"all of which some unsaid": {broker.Members{Others: 2, UIDs: []string{"x"}}, []string{"", "x"}, nil, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nodes := &mute{Cluster: broker.NewMemoryCluster(), members: x.members}
+			nodes.answers = func(n *muteNode, m *cluster.Message) {
+				for _, uid := range x.uids {
+					n.receiver.Deliver(about(m, uid))
+				}
+			}
+			srv := serve(t, socketio.Options{Cluster: nodes, RequestTimeout: 50 * time.Millisecond}, nil)
+			check := func(what string, answers int, err error) {
+				t.Helper()
+				if answers != x.answers {
+					t.Errorf("%s: %d answers, want %d", what, answers, x.answers)
+				}
+				if x.want == nil {
+					if err != nil {
+						t.Errorf("%s: %v", what, err)
+					}
+					return
+				}
+				var got *socketio.PartialError
+				if !errors.Is(err, socketio.ErrTimeout) || !errors.As(err, &got) || !reflect.DeepEqual(got, x.want) {
+					t.Errorf("%s: %v, want %v", what, err, x.want)
+				}
+			}
+			sockets, err := srv.FetchSockets(t.Context())
+			check("FetchSockets", len(sockets), err)
+			rooms, err := srv.AllRooms(t.Context())
+			check("AllRooms", max(len(rooms), x.answers*min(len(rooms), 1)), err) // those without a name share one
+			values, err := srv.ServerSideEmitWithAck(t.Context(), "e")
+			check("ServerSideEmitWithAck", len(values), err)
+			_, err = srv.EmitWithAck(t.Context(), "e")
+			check("EmitWithAck", x.answers, err)
+		})
+	}
+}
+
+// When it is not known who would answer, this node's answer comes at once.
+func TestUnknownMembers(t *testing.T) {
+	nodes := &mute{Cluster: broker.NewMemoryCluster(), err: broker.ErrUnavailable}
+	made := make(chan *socketio.Socket, 1)
+	srv := serve(t, socketio.Options{Cluster: nodes, RequestTimeout: time.Hour}, announce(made))
+	c := srv.connect(t)
+	wait(t, made)
+	if sockets, err := srv.FetchSockets(t.Context()); len(sockets) != 1 || !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("FetchSockets: %v, %v", sockets, err)
+	}
+	if _, err := srv.ServerSideEmitWithAck(t.Context(), "e"); !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("ServerSideEmitWithAck: %v", err)
+	}
+	go func() {
+		c.expect(`420["q"]`)
+		c.send(`430["a"]`)
+	}()
+	if values, err := srv.EmitWithAck(t.Context(), "q"); len(values) != 1 || !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("EmitWithAck: %v, %v", values, err)
+	}
+}
+
+func TestAllRooms(t *testing.T) {
+	a, b, w := pair(t, nil)
+	w.sockets[0].Join("both", "of a")
+	w.sockets[1].Join("both", "of b")
+	own := []string{w.sockets[0].ID(), w.sockets[1].ID()}
+	want := append([]string{"both", "of a", "of b"}, own...)
+	slices.Sort(want)
+	if rooms, err := a.AllRooms(t.Context()); err != nil || !slices.Equal(rooms, want) {
+		t.Errorf("%v, %v, want %v", rooms, err, want)
+	}
+	want = []string{"both", "of b", own[1]}
+	slices.Sort(want)
+	if rooms, err := b.LocalRooms(t.Context()); err != nil || !slices.Equal(rooms, want) {
+		t.Errorf("%v, %v, want %v", rooms, err, want)
+	}
+}
+
+// A Node server's description of a socket, with parameters that came twice.
+func TestHandshakeOfNode(t *testing.T) {
+	nodes := &mute{Cluster: broker.NewMemoryCluster(), members: broker.Members{Others: 1}}
+	nodes.answers = func(n *muteNode, m *cluster.Message) {
+		n.receiver.Deliver(&cluster.Message{Kind: cluster.FetchSocketsResponse, Namespace: "/", RequestID: m.RequestID, Sockets: []cluster.Socket{{
+			ID:    "s",
+			Rooms: []string{"s", "r"},
+			Handshake: []byte(`{"headers":{"host":"x:1","user-agent":"node"},"time":"Sat Nov 28 2026 10:00:00 GMT+0000 (Coordinated Universal Time)",` +
+				`"address":"::ffff:127.0.0.1","xdomain":false,"secure":false,"issued":1795860000000,"url":"/socket.io/?EIO=4",` +
+				`"query":{"EIO":"4","twice":["1","2"],"transport":"websocket"},"auth":{"token":"t"}}`),
+			Data: []byte(`{"name":"n"}`),
+		}}})
+	}
+	srv := serve(t, socketio.Options{Cluster: nodes}, nil)
+	found, err := srv.FetchSockets(t.Context())
+	if err != nil || len(found) != 1 {
+		t.Fatalf("found %v, %v", found, err)
+	}
+	h := found[0].Handshake
+	if h.Headers["host"] != "x:1" || h.Address != "::ffff:127.0.0.1" || h.Issued != 1795860000000 ||
+		h.Query["EIO"] != "4" || h.Query["transport"] != "websocket" || h.Query["twice"] != "2" || string(h.Auth) != `{"token":"t"}` {
+		t.Errorf("%+v", h)
 	}
 }

@@ -29,6 +29,42 @@ type Handshake struct {
 	Auth json.RawMessage `json:"auth"`
 }
 
+// UnmarshalJSON reads what another node told. Node servers tell parameters and
+// headers that came twice as lists.
+func (h *Handshake) UnmarshalJSON(b []byte) error {
+	type plain Handshake // without this method
+	told := struct {
+		*plain
+		Headers map[string]textOrList `json:"headers"`
+		Query   map[string]textOrList `json:"query"`
+	}{plain: (*plain)(h)}
+	err := json.Unmarshal(b, &told) // with an error, what could be read
+	h.Headers, h.Query = map[string]string{}, map[string]string{}
+	for name, all := range told.Headers {
+		h.Headers[name] = strings.Join(all, ", ")
+	}
+	for name, all := range told.Query {
+		if len(all) > 0 {
+			h.Query[name] = all[len(all)-1]
+		}
+	}
+	return err
+}
+
+// textOrList is a string or a list of them.
+type textOrList []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *textOrList) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '[' {
+		return json.Unmarshal(b, (*[]string)(t))
+	}
+	var one string
+	err := json.Unmarshal(b, &one)
+	*t = textOrList{one}
+	return err
+}
+
 // jsTime is how JavaScript writes a Date in UTC.
 const jsTime = "Mon Jan 02 2006 15:04:05 GMT+0000 (Coordinated Universal Time)"
 

@@ -59,8 +59,9 @@ func (n *Namespace) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 
 // FetchSockets tells of the sockets, on every node. It blocks until the loops
 // and the other nodes have answered: on a loop (an inline handler) it returns
-// ErrOnLoop. When Timeout is over or ctx ends first, the error is ErrTimeout or
-// ctx's, beside the answers so far.
+// ErrOnLoop. Beside the answers so far, the error is a *[PartialError], which is
+// an ErrTimeout, when Timeout is over, ctx's when that ends first, and the
+// cluster's when it can't ask.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	n := b.nsp
 	if n.server.onLoop() {
@@ -71,38 +72,17 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.patience(), ErrTimeout)
 	defer cancel()
-	remote, err := b.fetchRemote(ctx)
-	local, localErr := b.fetchLocal(ctx)
-	if localErr != nil {
-		err = localErr
+	local, err := b.fetchLocal(ctx)
+	if err != nil {
+		return local, err
 	}
+	remote, err := b.fetchRemote(ctx)
 	return append(local, remote...), err
 }
 
 // fetchLocal asks this node's loops.
 func (b Broadcast) fetchLocal(ctx context.Context) ([]*RemoteSocket, error) {
-	lanes := b.nsp.lanes()
-	answers := make(chan []*RemoteSocket, len(lanes))
-	waiting := 0
-	for _, ln := range lanes {
-		if ln.population.Load() == 0 {
-			continue
-		}
-		waiting++
-		if err := ln.post(0, func() { answers <- b.tellOf(ln) }); err != nil {
-			waiting--
-		}
-	}
-	var all []*RemoteSocket
-	for ; waiting > 0; waiting-- {
-		select {
-		case some := <-answers:
-			all = append(all, some...)
-		case <-ctx.Done():
-			return all, context.Cause(ctx)
-		}
-	}
-	return all, nil
+	return askLoops(ctx, b.nsp, b.tellOf)
 }
 
 // tellOf describes the sockets of one loop. Call on the loop.

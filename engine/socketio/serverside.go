@@ -81,9 +81,10 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 }
 
 // ServerSideEmitWithAck sends an event to the other nodes and waits for one
-// answer of each. After Options.RequestTimeout, or when ctx ends, the error is
-// ErrTimeout or ctx's, beside the answers so far. It blocks: on a loop (an
-// inline handler) it returns ErrOnLoop.
+// answer of each. Beside the answers so far, the error is a *[PartialError], which
+// is an ErrTimeout, after Options.RequestTimeout, ctx's when that ends first, and
+// the cluster's when it can't ask. It blocks: on a loop (an inline handler) it
+// returns ErrOnLoop.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]sio.Value, error) {
 	if n.server.onLoop() {
 		return nil, ErrOnLoop
