@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fe4bcecb/wsd/codec/cluster"
 	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/engine/engineio"
@@ -165,11 +166,11 @@ func (ln *lane) deliver(rooms, except []string, p *engineio.Prepared, volatile b
 // deliverStored is deliver for an event with an offset, if only on this node (id
 // is zero then): a socket that returned with it does not get it again. Call on
 // the loop.
-func (ln *lane) deliverStored(b Broadcast, p *engineio.Prepared, number uint64, id logID) {
+func (ln *lane) deliverStored(b Broadcast, p *engineio.Prepared, number uint64, id cluster.ID) {
 	targets := ln.resolve(b.rooms, b.except)
 	for _, s := range targets {
 		m := &s.membership
-		if number > m.watermark && (m.upTo == logID{} || id.compare(m.upTo) > 0) {
+		if number > m.watermark && (m.upTo == cluster.ID{} || id.Compare(m.upTo) > 0) {
 			s.deliver(p, false)
 		}
 	}

@@ -101,7 +101,7 @@ func (l *localStore) deliver(b Broadcast, payload sio.Payload) error {
 	l.trim(now)
 	for _, ln := range entered {
 		// Never at once, which would be under the lock.
-		if err := ln.run(size, ln.loop.Post, func() { ln.deliverStored(b, p, number, logID{}) }); err != nil {
+		if err := ln.run(size, ln.loop.Post, func() { ln.deliverStored(b, p, number, cluster.ID{}) }); err != nil {
 			failed = err
 		}
 	}
@@ -209,6 +209,6 @@ func (l *localStore) resume(s *Socket, x *restored) ([]*engineio.Prepared, outco
 		}
 		missed = append(missed, p)
 	}
-	s.membership.takeUp(x, l.first+uint64(len(l.log))-1, logID{})
+	s.membership.takeUp(x, l.first+uint64(len(l.log))-1, cluster.ID{})
 	return missed, resumed
 }

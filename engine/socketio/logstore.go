@@ -31,7 +31,7 @@ type logStore struct {
 
 	mu     sync.Mutex // events are posted to the loops under it
 	posted uint64     // how many were
-	top    logID      // the highest that was
+	top    cluster.ID // the highest that was
 	tail   tail
 }
 
@@ -70,8 +70,8 @@ func (l *logStore) emit(b Broadcast, payload sio.Payload) error {
 
 // receive implements store.
 func (l *logStore) receive(b Broadcast, m *cluster.Message) error {
-	id, ok := parseLogID(m.Offset)
-	if !ok || b.volatile || m.Packet.HasID {
+	id, err := cluster.ParseID(m.Offset)
+	if err != nil || b.volatile || m.Packet.HasID {
 		return b.deliverPayload(m.Packet.Payload)
 	}
 	e := &logged{store: l, b: b, payload: m.Packet.Payload, size: payloadSize(m.Packet.Payload)}
@@ -103,7 +103,7 @@ func (l *logStore) waits() bool { return true }
 
 // restore implements store.
 func (l *logStore) restore(c claim) *restored {
-	if _, ok := parseLogID(c.offset); !ok {
+	if _, err := cluster.ParseID(c.offset); err != nil {
 		return nil // nothing is taken
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.nsp.server.opts.RequestTimeout)
@@ -138,8 +138,8 @@ func (l *logStore) take(x *restored, since string, missed broker.Missed) bool {
 	if missed.Last != "" {
 		x.offset = missed.Last
 	}
-	var ok bool
-	if x.last, ok = parseLogID(x.offset); !ok {
+	var err error
+	if x.last, err = cluster.ParseID(x.offset); err != nil {
 		return false
 	}
 	for _, m := range missed.Messages {
@@ -172,13 +172,13 @@ func (l *logStore) resume(s *Socket, x *restored) ([]*engineio.Prepared, outcome
 func (l *logStore) restart() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.top, l.tail = logID{}, tail{}
+	l.top, l.tail = cluster.ID{}, tail{}
 	for _, ln := range l.nsp.lanes() {
 		ln.backlog.force(0)
 		// A loop that has ended has no sockets.
 		_ = ln.run(0, ln.loop.Post, func() {
 			for _, s := range ln.all {
-				s.membership.upTo = logID{}
+				s.membership.upTo = cluster.ID{}
 			}
 		})
 	}
@@ -202,8 +202,11 @@ func (e *logged) encode(offset string) (*engineio.Prepared, error) {
 
 // outcome is what is to be done when the log has answered.
 func (e *logged) outcome(offset string, err error) func() {
-	id, ok := parseLogID(offset)
-	if err != nil || !ok {
+	if err != nil {
+		return e.unlogged
+	}
+	id, err := cluster.ParseID(offset)
+	if err != nil {
 		return e.unlogged
 	}
 	p, err := e.encode(offset)
@@ -214,14 +217,14 @@ func (e *logged) outcome(offset string, err error) func() {
 }
 
 // send posts the event to the loops.
-func (e *logged) send(p *engineio.Prepared, id logID) {
+func (e *logged) send(p *engineio.Prepared, id cluster.ID) {
 	l := e.store
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.posted++
 	number := l.posted
 	l.tail.add(tailEvent{id, p, e.b.rooms, e.b.except})
-	if id.compare(l.top) > 0 {
+	if id.Compare(l.top) > 0 {
 		l.top = id
 	} else if plain, err := e.plain(); err == nil {
 		p = plain

@@ -113,9 +113,9 @@ type restored struct {
 	// logStore's:
 	session *cluster.Session
 	missed  []*engineio.Prepared
-	offset  string // up to which the log was read
-	last    logID  // the same
-	rounds  int    // of advance
+	offset  string     // up to which the log was read
+	last    cluster.ID // the same
+	rounds  int        // of advance
 }
 
 // in are the rooms that the socket is in.

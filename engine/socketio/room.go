@@ -3,6 +3,8 @@ package socketio
 import (
 	"slices"
 	"sync"
+
+	"github.com/fe4bcecb/wsd/codec/cluster"
 )
 
 // room is the members that a room has on one loop.
@@ -42,11 +44,11 @@ type membership struct {
 	// Of a socket that returned: events that were posted up to this number, or are
 	// in the log up to this offset, are not for it, or were sent when it came.
 	watermark uint64
-	upTo      logID
+	upTo      cluster.ID
 }
 
 // takeUp makes the membership that of a socket that returned.
-func (m *membership) takeUp(x *restored, watermark uint64, upTo logID) {
+func (m *membership) takeUp(x *restored, watermark uint64, upTo cluster.ID) {
 	m.mu.Lock()
 	m.rooms, m.leftOwn = x.rooms, x.leftOwn
 	m.mu.Unlock()

@@ -3,6 +3,7 @@ package socketio
 import (
 	"slices"
 
+	"github.com/fe4bcecb/wsd/codec/cluster"
 	"github.com/fe4bcecb/wsd/engine/engineio"
 )
 
@@ -19,12 +20,12 @@ type tail struct {
 	events []tailEvent // in the order in which they were sent
 	bytes  int
 	// forgotten is the highest offset of those that are not in it any more.
-	forgotten logID
+	forgotten cluster.ID
 }
 
 // tailEvent is an event and whom it was for.
 type tailEvent struct {
-	id            logID
+	id            cluster.ID
 	packet        *engineio.Prepared // with its offset
 	rooms, except []string
 }
@@ -36,7 +37,7 @@ func (t *tail) add(e tailEvent) {
 	k := 0
 	for len(t.events)-k > maxTail || t.bytes > maxTailBytes && k < len(t.events) {
 		old := &t.events[k]
-		if old.id.compare(t.forgotten) > 0 {
+		if old.id.Compare(t.forgotten) > 0 {
 			t.forgotten = old.id
 		}
 		t.bytes -= old.packet.Size()
@@ -48,17 +49,17 @@ func (t *tail) add(e tailEvent) {
 
 // after are the packets behind an offset for who is in some rooms, in the order
 // of the log. ok is false when some of them are forgotten.
-func (t *tail) after(last logID, in []string) (packets []*engineio.Prepared, ok bool) {
-	if t.forgotten.compare(last) > 0 {
+func (t *tail) after(last cluster.ID, in []string) (packets []*engineio.Prepared, ok bool) {
+	if t.forgotten.Compare(last) > 0 {
 		return nil, false
 	}
 	var found []tailEvent
 	for _, e := range t.events {
-		if e.id.compare(last) > 0 && (len(e.rooms) == 0 || intersect(e.rooms, in)) && !intersect(e.except, in) {
+		if e.id.Compare(last) > 0 && (len(e.rooms) == 0 || intersect(e.rooms, in)) && !intersect(e.except, in) {
 			found = append(found, e)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b tailEvent) int { return a.id.compare(b.id) })
+	slices.SortStableFunc(found, func(a, b tailEvent) int { return a.id.Compare(b.id) })
 	for _, e := range found {
 		packets = append(packets, e.packet)
 	}

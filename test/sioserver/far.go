@@ -124,6 +124,19 @@ var far = map[string]func(*space, *socketio.Event) (any, error){
 		responses, err := sp.ServerSideEmitWithAck(context.Background(), r.event, r.args...)
 		return outcome(responses, err), nil
 	},
+	"far:allRooms": func(sp *space, e *socketio.Event) (any, error) {
+		return sp.AllRooms(context.Background())
+	},
+	"far:user": func(_ *space, e *socketio.Event) (any, error) {
+		return nil, e.Socket().SetUser(e.String(0))
+	},
+	"far:sendToUser": func(sp *space, e *socketio.Event) (any, error) {
+		r, err := readRequest(e)
+		if err != nil {
+			return nil, err
+		}
+		return nil, sp.SendToUser(context.Background(), r.user, r.event, r.args...)
+	},
 	"far:sseLog": func(sp *space, _ *socketio.Event) (any, error) {
 		return sp.received(), nil
 	},
@@ -218,7 +231,7 @@ type request struct {
 	volatile, plain   bool // plain: compress(false)
 	do                string
 	timeout           time.Duration
-	event             string
+	event, user       string
 	args              []any
 }
 
@@ -246,6 +259,7 @@ func readRequest(e *socketio.Event) (*request, error) {
 	r.plain = fields["compress"] == false
 	r.do, _ = fields["do"].(string)
 	r.event, _ = fields["event"].(string)
+	r.user, _ = fields["user"].(string)
 	r.args, _ = fields["args"].([]any)
 	if ms, ok := fields["timeout"].(float64); ok {
 		r.timeout = time.Duration(ms * float64(time.Millisecond))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -319,6 +320,12 @@ func TestRedis(t *testing.T) {
 			a.call(`"far:remote",{"rooms":["`+b.id+`"],"do":"emit","event":"y","args":[2]}`, "1")
 			b.hears(`"y",2`)
 			a.call(`"far:sseAck",{"event":"sse-ask"}`, `{"error":null,"responses":["from-x"]}`)
+			rooms := []string{a.id, b.id, "room"}
+			slices.Sort(rooms)
+			a.call(`"far:allRooms"`, `["`+strings.Join(rooms, `","`)+`"]`)
+			b.call(`"far:user","u"`, "null")
+			a.call(`"far:sendToUser",{"user":"u","event":"z","args":[3]}`, "null")
+			b.hears(`"z",3`)
 		})
 	}
 }
