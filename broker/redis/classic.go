@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"crypto/rand"
-	"strings"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -37,7 +36,7 @@ type classicNode struct {
 	odd   *aged[classicOrigin] // others' requests with odd answers, by classicKey
 	rooms *classicRooms
 
-	ownBroadcast, ownRequest string // how what this node published begins
+	echo *cluster.Echo // what this node itself published
 }
 
 // classicOrigin is a question whose answer is not what its message says.
@@ -60,8 +59,7 @@ func newClassicNode(b *Broker, namespace string, r broker.ClusterReceiver) broke
 	n.member = b.newMember(namespace, classicUID(), r, n.open)
 	n.broadcasts, n.requests = n.channels.Broadcast(), n.channels.Request()
 	n.responses, n.own = n.channels.Response(), n.channels.NodeResponse(n.uid)
-	n.ownBroadcast = "\x93\xa6" + n.uid // an array of 3, a string of 6 bytes
-	n.ownRequest = `{"uid":"` + n.uid + `"`
+	n.echo = cluster.NewEcho(n.uid, namespace)
 	n.attach(n, address{plain, n.requests},
 		address{pattern, n.channels.Pattern()}, address{plain, n.responses}, address{plain, n.own})
 	return n
@@ -154,10 +152,9 @@ func (n *classicNode) RoomLeft(room string) { n.rooms.leave(room) }
 // Leave implements broker.ClusterNode.
 func (n *classicNode) Leave() { n.leave() }
 
-// message implements listener. What the node itself published comes back, and is
-// known by its beginning.
+// message implements listener. What the node itself published comes back.
 func (n *classicNode) message(channel, payload string) {
-	if !strings.HasPrefix(payload, n.ownBroadcast) && !strings.HasPrefix(payload, n.ownRequest) {
+	if !n.echo.Broadcast(conv.Bytes(payload)) {
 		n.inbox.message(channel, payload)
 	}
 }

@@ -189,6 +189,7 @@ func (m *member) skip(err error) {
 		return
 	}
 	n := m.skipped.Add(1)
+	m.b.count.lostMalformed.Add(1)
 	now, last := time.Now().UnixNano(), m.logged.Load()
 	if (last == 0 || now-last >= int64(skipsLogged)) && m.logged.CompareAndSwap(last, now) {
 		m.b.log.Warn("messages of other nodes make no sense and were skipped",

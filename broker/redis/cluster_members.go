@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -39,34 +41,85 @@ func (m *member) members(ctx context.Context, kind channelKind, own func(uid str
 	return others, nil
 }
 
+const (
+	// Counting is tried again where a connection has just broken: the next one is
+	// mostly there at once.
+	countTries = 3
+	countPause = 50 * time.Millisecond
+)
+
 // subscribers are how many connections subscribe to each of some channels. The
 // error wraps broker.ErrUnavailable, or is ctx's.
-func (b *Broker) subscribers(ctx context.Context, kind channelKind, channels []string) ([]int64, error) {
+func (b *Broker) subscribers(ctx context.Context, kind channelKind, channels []string) (sums []int64, err error) {
 	bounded, cancel := context.WithTimeout(ctx, b.opts.CommandTimeout)
 	defer cancel()
-	servers := b.client.Nodes()
-	answers := make(chan rueidis.RedisResult, len(servers))
-	for _, server := range servers {
+	for try := 1; ; try++ {
+		if sums, err = b.countSubscribers(bounded, kind, channels); err == nil {
+			return sums, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if try == countTries {
+			break
+		}
+		select {
+		case <-bounded.Done():
+		case <-time.After(countPause):
+		}
+	}
+	return nil, fmt.Errorf("%w: counting nodes: %w", broker.ErrUnavailable, err)
+}
+
+// countSubscribers asks every server: each knows its own subscribers. All but
+// replicas of a Cluster have to answer.
+func (b *Broker) countSubscribers(ctx context.Context, kind channelKind, channels []string) ([]int64, error) {
+	servers, masters := map[string]rueidis.Client{"": b.client}, []string{""}
+	if b.clustered() {
+		servers, masters = b.client.Nodes(), b.hub.slots.allMasters()
+	}
+	type answer struct {
+		addr   string
+		counts map[string]int64
+		err    error
+	}
+	answers := make(chan answer, len(servers))
+	for addr, server := range servers {
 		go func() {
+			var cmd rueidis.Completed
 			if kind == sharded {
-				answers <- server.Do(bounded, server.B().PubsubShardnumsub().Channel(channels...).Build())
+				cmd = server.B().PubsubShardnumsub().Channel(channels...).Build()
 			} else {
-				answers <- server.Do(bounded, server.B().PubsubNumsub().Channel(channels...).Build())
+				cmd = server.B().PubsubNumsub().Channel(channels...).Build()
 			}
+			counts, err := server.Do(ctx, cmd).AsIntMap()
+			answers <- answer{addr, counts, err}
 		}()
 	}
-	sums := make([]int64, len(channels))
+	sums, heard := make([]int64, len(channels)), map[string]bool{}
 	for range servers {
-		counts, err := (<-answers).AsIntMap()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
+		a := <-answers
+		switch {
+		case a.err == nil:
+			heard[a.addr] = true
+			for i, name := range channels {
+				sums[i] += a.counts[name]
 			}
-			return nil, fmt.Errorf("%w: counting nodes: %w", broker.ErrUnavailable, err)
+		case slices.Contains(masters, a.addr):
+			return nil, a.err
 		}
-		for i, name := range channels {
-			sums[i] += counts[name]
+	}
+	for _, addr := range masters {
+		if !heard[addr] {
+			return nil, fmt.Errorf("no connection to %s", addr)
 		}
 	}
 	return sums, nil
+}
+
+// allMasters are the addresses of a Cluster's masters.
+func (s *slots) allMasters() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.masters
 }

@@ -29,8 +29,9 @@ type hub struct {
 	// listener is called.
 	mu       sync.RWMutex
 	channels map[channelKey]*channel
-	main     *conn               // of plain and pattern channels
-	shards   map[string]*conn    // of sharded ones, by address; "" where there is no Cluster
+	main     *conn            // of plain and pattern channels
+	shards   map[string]*conn // of sharded ones, by address; "" where there is no Cluster
+	outages  map[listener]*outage
 	late     []lateRelease       // the oldest first
 	refused  map[*channel]string // what servers do not let us subscribe to, and why
 	closed   bool
@@ -54,8 +55,9 @@ type listener interface {
 	// used again, and may be kept.
 	message(channel, payload string)
 	// gap says that messages may have been lost: the connection was away, and what
-	// is published now arrives again. It comes before the first message that does,
-	// once for each time, and only if the subscription had stood before.
+	// is published now arrives again. It comes once for each time, when all of the
+	// listener's subscriptions that had stood before stand again: before the first
+	// message that arrives by the last of them.
 	gap(g broker.Gap)
 }
 
@@ -95,6 +97,13 @@ type subscription struct {
 	missed bool // it does not stand any more: a gap is due when it does
 }
 
+// outage is a time in which some of a listener's subscriptions do not stand any
+// more.
+type outage struct {
+	left int  // that do not stand yet
+	back bool // one does again
+}
+
 // lateRelease is a channel that nobody held at a time.
 type lateRelease struct {
 	channel *channel
@@ -106,6 +115,7 @@ func newHub(b *Broker) *hub {
 		b: b, lane: b.newLane("probe"), slots: newSlots(),
 		tidy:     make(chan struct{}, 1),
 		channels: map[channelKey]*channel{}, shards: map[string]*conn{}, refused: map[*channel]string{},
+		outages: map[listener]*outage{},
 	}
 	h.lane.ownUse = true
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -223,6 +233,10 @@ func (s *subscription) release(late bool) {
 	h, c := s.h, s.channel
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.settleLocked(s, false) && !h.closed {
+		// The caller may hold what the listener waits for.
+		h.wg.Go(func() { s.listener.gap(broker.Gap{Reason: broker.Reconnected, Lost: -1}) })
+	}
 	var holds []*subscription
 	for _, other := range c.held() {
 		if other != s {
@@ -365,8 +379,7 @@ func (h *hub) confirmed(from *conn, key channelKey) {
 			c.changed = nil
 		}
 		for _, s := range c.held() {
-			if s.missed {
-				s.missed = false
+			if h.settleLocked(s, true) {
 				missed = append(missed, s)
 			}
 			s.stood = true
@@ -387,9 +400,32 @@ func (c *channel) dropLocked() (missed bool) {
 	for _, s := range c.held() {
 		if s.stood && !s.missed {
 			s.missed, missed = true, true
+			o := s.h.outages[s.listener]
+			if o == nil {
+				o = &outage{}
+				s.h.outages[s.listener] = o
+			}
+			o.left++
 		}
 	}
 	return missed
+}
+
+// settleLocked ends a subscription's part in an outage: it stands again, or is
+// released. It reports whether the outage is over, and the listener to be told.
+func (h *hub) settleLocked(s *subscription, stands bool) (tell bool) {
+	if !s.missed {
+		return false
+	}
+	s.missed = false
+	o := h.outages[s.listener]
+	o.left--
+	o.back = o.back || stands
+	if o.left > 0 {
+		return false
+	}
+	delete(h.outages, s.listener)
+	return o.back
 }
 
 // lost says that a connection has gone: its channels do not stand any more.

@@ -38,6 +38,7 @@ type inbox struct {
 	// receiver.
 	open     func(channel, payload string) *cluster.Message
 	receiver broker.ClusterReceiver
+	count    *counters
 
 	mu      sync.Mutex
 	closed  bool
@@ -51,7 +52,10 @@ type inbox struct {
 
 // newInbox makes an empty one, bounded as the options say.
 func (b *Broker) newInbox(r broker.ClusterReceiver, open func(channel, payload string) *cluster.Message) *inbox {
-	return &inbox{maxMessages: b.opts.QueueMessages, maxBytes: b.opts.QueueBytes, open: open, receiver: r}
+	return &inbox{
+		maxMessages: b.opts.QueueMessages, maxBytes: b.opts.QueueBytes,
+		open: open, receiver: r, count: &b.count,
+	}
 }
 
 // message implements listener: it queues bytes as they arrived.
@@ -81,6 +85,7 @@ func (in *inbox) push(p parcel) bool {
 		return false
 	case in.waiting >= in.maxMessages, in.waiting > 0 && in.bytes+size > in.maxBytes:
 		in.lost++
+		in.count.lostOverflow.Add(1)
 		in.missLocked(broker.Gap{Reason: broker.Overflow, Lost: 1})
 		return false
 	}
@@ -104,6 +109,9 @@ func (in *inbox) missLocked(g broker.Gap) {
 			}
 			return
 		}
+	}
+	if g.Reason == broker.Overflow {
+		in.count.gap(g.Reason) // the others' are counted where they come from
 	}
 	in.queue = append(in.queue, parcel{gap: g})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +30,7 @@ type shardedNode struct {
 	own      string
 	mode     SubscriptionMode
 	graces   *aged[struct{}] // rooms
-	ownTail  string          // how the JSON of what this node published ends
+	echo     *cluster.Echo   // what this node itself published
 
 	roomsMu sync.Mutex
 	rooms   map[string]*subscription // roomsMu; nil after Leave
@@ -46,21 +45,9 @@ func newShardedNode(b *Broker, namespace string, r broker.ClusterReceiver) broke
 	}
 	n.member = b.newMember(namespace, shardedUID(), r, n.open)
 	n.public, n.own = n.channels.Broadcast(), n.channels.Node(n.uid)
-	n.ownTail = n.tail()
+	n.echo = cluster.NewEcho(n.uid, namespace)
 	n.attach(n, address{sharded, n.public}, address{sharded, n.own})
 	return n
-}
-
-// tail is how the JSON of each message that the node publishes ends: its names
-// are the last that it says. It is empty if the codec writes otherwise.
-func (n *shardedNode) tail() string {
-	m := &cluster.Message{Kind: cluster.DisconnectSockets, UID: n.uid, Namespace: n.namespace}
-	b, err := cluster.AppendSharded(nil, m)
-	at := strings.LastIndex(string(b), `,"uid":"`+n.uid+`"`)
-	if err != nil || at < 0 {
-		return ""
-	}
-	return string(b[at:])
 }
 
 // shardedUID makes a name in the form of Node's.
@@ -176,10 +163,9 @@ func (n *shardedNode) Leave() {
 	n.rooms = nil
 }
 
-// message implements listener. What the node itself published comes back, and is
-// mostly known by its end.
+// message implements listener. What the node itself published comes back.
 func (n *shardedNode) message(channel, payload string) {
-	if n.ownTail == "" || !strings.HasSuffix(payload, n.ownTail) {
+	if !n.echo.Envelope(conv.Bytes(payload)) {
 		n.inbox.message(channel, payload)
 	}
 }
