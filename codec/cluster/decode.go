@@ -86,13 +86,16 @@ func (m *Message) readMembers(d *members) (err error) {
 		return err
 	case BroadcastClientCount:
 		n, ok := d.clientCount.whole()
-		if !ok || n > math.MaxInt32 {
+		if !ok || n > maxCount {
 			return errCount
 		}
 		m.Count = int(n)
 	}
 	return nil
 }
+
+// maxCount is more clients than a node has.
+const maxCount = math.MaxInt32
 
 // readRequest reads the id of a request. Node takes null for an id that nobody
 // asked with: here it is none.

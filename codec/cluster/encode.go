@@ -14,9 +14,16 @@ func (m *Message) prepare() error {
 	}
 	switch m.Kind {
 	case Broadcast:
+		if m.Packet.HasID && m.Packet.ID > maxWhole {
+			return errPacket
+		}
 		return checkEvent(m.Packet.Payload.JSON, toClients)
 	case ServerSideEmit:
 		return checkEvent(m.Args.JSON, sentToServers)
+	case BroadcastClientCount:
+		if m.Count > maxCount {
+			return errCount
+		}
 	}
 	return nil
 }

@@ -53,22 +53,9 @@ func seeds(t testing.TB) (all map[string][][]byte) {
 // of the classic dialects, which do not tell.
 func check(t *testing.T, dialect int, b []byte) {
 	t.Helper()
-	input := bytes.Clone(b)
-	m, err := dialects[dialect].read(b)
-	if !bytes.Equal(b, input) {
-		t.Fatal("the input was changed")
-	}
-	if err != nil {
-		if errors.Is(err, cluster.ErrMessage) == errors.Is(err, cluster.ErrIgnored) {
-			t.Fatalf("error %v is neither or both", err)
-		}
-		if m != nil {
-			t.Fatalf("a message with the error %v", err)
-		}
+	m := checkRead(t, dialect, b)
+	if m == nil {
 		return
-	}
-	if err := m.Check(); err != nil {
-		t.Fatalf("%+v: %v", m, err)
 	}
 	written := 0
 	for _, d := range dialects {
@@ -95,6 +82,29 @@ func check(t *testing.T, dialect int, b []byte) {
 	if written == 0 && !nameIsError(m) {
 		t.Fatalf("nobody writes %+v", m)
 	}
+}
+
+// checkRead reads b, which must be a message that is whole, or one error.
+func checkRead(t *testing.T, dialect int, b []byte) *cluster.Message {
+	t.Helper()
+	input := bytes.Clone(b)
+	m, err := dialects[dialect].read(b)
+	if !bytes.Equal(b, input) {
+		t.Fatal("the input was changed")
+	}
+	if err != nil {
+		if errors.Is(err, cluster.ErrMessage) == errors.Is(err, cluster.ErrIgnored) {
+			t.Fatalf("error %v is neither or both", err)
+		}
+		if m != nil {
+			t.Fatalf("a message with the error %v", err)
+		}
+		return nil
+	}
+	if err := m.Check(); err != nil {
+		t.Fatalf("%+v: %v", m, err)
+	}
+	return m
 }
 
 // nameIsError says whether it is what may be read, but not written.

@@ -39,7 +39,6 @@ const (
 	request
 	response
 	sharded
-	streams
 )
 
 func writeResponse(dst []byte, m *cluster.Message) ([]byte, error) {
@@ -95,7 +94,15 @@ func TestHarm(t *testing.T) {
 			m.RequestID = ""
 			return m.Kind.Response() || m.Kind == cluster.FetchSockets
 		},
-		"a count below 0":        func(m *cluster.Message) bool { m.Count = -1; return m.Kind == cluster.BroadcastClientCount },
+		"a count below 0": func(m *cluster.Message) bool { m.Count = -1; return m.Kind == cluster.BroadcastClientCount },
+		"an id that JavaScript rounds": func(m *cluster.Message) bool {
+			m.Packet.ID, m.Packet.HasID = 1<<53+1, true
+			return m.Kind == cluster.Broadcast
+		},
+		"too high a count": func(m *cluster.Message) bool {
+			m.Count = int(int64(1<<32) & int64(^uint(0)>>1)) // 0 on 32 bits
+			return m.Kind == cluster.BroadcastClientCount && m.Count > 0
+		},
 		"a packet of no type":    func(m *cluster.Message) bool { m.Packet.Type = 0; return m.Kind == cluster.Broadcast },
 		"a packet of type 50":    func(m *cluster.Message) bool { m.Packet.Type = 50; return m.Kind == cluster.Broadcast },
 		"a packet of type 5":     func(m *cluster.Message) bool { m.Packet.Type = sio.BinaryEvent; return m.Kind == cluster.Broadcast },

@@ -104,10 +104,13 @@ func (v value) number() (f float64, ok bool) {
 	return 0, false
 }
 
-// whole reads a whole number from 0 up, as far as JavaScript counts.
+// maxWhole is how far JavaScript counts.
+const maxWhole = 1 << 53
+
+// whole reads a whole number from 0 up to maxWhole.
 func (v value) whole() (n uint64, ok bool) {
 	f, ok := v.number()
-	if !ok || f < 0 || f > 1<<53 || f != math.Trunc(f) {
+	if !ok || f < 0 || f > maxWhole || f != math.Trunc(f) {
 		return 0, false
 	}
 	return uint64(f), true
