@@ -1,10 +1,6 @@
 package cluster
 
-import (
-	"slices"
-
-	"github.com/fe4bcecb/wsd/codec/msgpack"
-)
+import "github.com/fe4bcecb/wsd/codec/msgpack"
 
 // prepare checks what is going to be sent: what one node's mistake would do to
 // all Node servers is in the documentation of the package.
@@ -37,7 +33,10 @@ func (m *Message) hasBinary() bool {
 // writerOf returns a writer with room for the message behind dst.
 func writerOf(dst []byte, m *Message, packed bool, d msgpack.Dialect) writer {
 	const head = 160 // names of members, two ids
-	return writer{dst: slices.Grow(dst, m.Size()-messageSize+head), packed: packed, dialect: d}
+	if n := len(dst) + m.Size() - messageSize + head; n > cap(dst) {
+		dst = append(make([]byte, 0, n), dst...)
+	}
+	return writer{dst: dst, packed: packed, dialect: d}
 }
 
 // data writes what the ClusterAdapter calls a message's data. Heartbeats have
