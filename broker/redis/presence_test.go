@@ -38,12 +38,12 @@ func presences(t *testing.T, r *testkit.Redis, edit func(*Options)) brokertest.P
 				t.Error(err)
 			}
 		},
-		Entry: func(user string) (*broker.Connection, string) { return entryOf(r, user) },
+		Entry: func(user string) (*broker.Connection, string) { return readByNode(r, user) },
 	}
 }
 
-// entryOf is what a Node server reads of a user.
-func entryOf(r *testkit.Redis, user string) (newest *broker.Connection, owner string) {
+// readByNode is what a Node server reads of a user.
+func readByNode(r *testkit.Redis, user string) (newest *broker.Connection, owner string) {
 	owner, _ = r.Do("HGET", "user:connections", user).(string)
 	id, _ := r.Do("HGET", "user:"+user, "socketId").(string)
 	server, _ := r.Do("HGET", "user:"+user, "serverId").(string)
