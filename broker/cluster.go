@@ -14,9 +14,13 @@ import (
 //
 // Messages that one node publishes in a namespace arrive at every other node in
 // the order of the Publish calls, and answers of one node to another in the order
-// of its Respond calls; nothing is said of one against the other. A message
-// arrives at most once, at the nodes that had joined before it was published, and
-// never at the node that sent it. Namespaces do not hear each other.
+// of its Respond calls; nothing is said of one against the other. Where requests
+// have a way of their own, as in the wire of Node's streams adapter, they keep the
+// order among themselves, and do not come before what was published before them,
+// but what was published after one may.
+//
+// A message arrives at most once, at the nodes that had joined before it was
+// published, and never at the node that sent it. Namespaces do not hear each other.
 type Cluster interface {
 	// Join attaches a node to a namespace. A namespace of one process is one node:
 	// joined twice, it is two.

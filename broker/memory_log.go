@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -36,9 +34,9 @@ type MemoryClusterLog struct {
 
 	mu       sync.Mutex // before the locks of nodes: all get messages in the log's order
 	entries  []*cluster.Message
-	bytes    int       // of entries
-	trimmed  logOffset // of the last entry that was dropped
-	last     logOffset // of the newest entry
+	bytes    int        // of entries
+	trimmed  cluster.ID // of the last entry that was dropped
+	last     cluster.ID // of the newest entry
 	sessions map[string]*keptSession
 	leaving  []*keptSession // in the order of StoreSession; may hold those that were taken
 }
@@ -51,7 +49,7 @@ type keptSession struct {
 
 // NewMemoryClusterLog makes a cluster without nodes. It needs no closing.
 func NewMemoryClusterLog(opts MemoryLogOptions) *MemoryClusterLog {
-	now := logOffset{ms: uint64(time.Now().UnixMilli())}
+	now := cluster.ID{Ms: uint64(time.Now().UnixMilli())}
 	return &MemoryClusterLog{
 		nodes: NewMemoryCluster(),
 		opts: MemoryLogOptions{
@@ -92,7 +90,7 @@ func (l *MemoryClusterLog) Join(namespace string, r ClusterReceiver) (ClusterNod
 func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message, own bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := l.last.next(time.Now())
+	next := nextID(l.last, time.Now())
 	kept := *m
 	kept.UID, kept.Offset = n.uid, next.String()
 	// A node whose queue is full has lost it, which that node is told; the log
@@ -109,7 +107,7 @@ func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message, own bool)
 	k := 0
 	for ; len(l.entries)-k > l.opts.Messages || l.bytes > l.opts.Bytes && k < len(l.entries); k++ {
 		l.bytes -= l.entries[k].Size()
-		l.trimmed, _ = parseLogOffset(l.entries[k].Offset)
+		l.trimmed, _ = cluster.ParseID(l.entries[k].Offset)
 		l.entries[k] = nil
 	}
 	l.entries = l.entries[k:]
@@ -139,8 +137,8 @@ func (l *MemoryClusterLog) store(s *cluster.Session, ttl time.Duration) {
 
 // take removes a session and returns it with what it has missed.
 func (l *MemoryClusterLog) take(namespace, pid, offset string) (*cluster.Session, Missed, error) {
-	since, ok := parseLogOffset(offset)
-	if !ok {
+	since, err := cluster.ParseID(offset)
+	if err != nil {
 		return nil, Missed{}, ErrOffset
 	}
 	l.mu.Lock()
@@ -160,13 +158,13 @@ func (l *MemoryClusterLog) take(namespace, pid, offset string) (*cluster.Session
 }
 
 // missedLocked reads what is for a session after an offset. mu is held.
-func (l *MemoryClusterLog) missedLocked(namespace string, s *cluster.Session, since logOffset) (Missed, error) {
-	if since.compare(l.trimmed) < 0 || since.compare(l.last) > 0 {
+func (l *MemoryClusterLog) missedLocked(namespace string, s *cluster.Session, since cluster.ID) (Missed, error) {
+	if since.Compare(l.trimmed) < 0 || since.Compare(l.last) > 0 {
 		return Missed{}, ErrNoSession
 	}
-	k, _ := slices.BinarySearchFunc(l.entries, since, func(m *cluster.Message, at logOffset) int {
-		o, _ := parseLogOffset(m.Offset)
-		if o.compare(at) <= 0 {
+	k, _ := slices.BinarySearchFunc(l.entries, since, func(m *cluster.Message, at cluster.ID) int {
+		id, _ := cluster.ParseID(m.Offset)
+		if id.Compare(at) <= 0 {
 			return -1
 		}
 		return 1
@@ -266,11 +264,11 @@ func (n *memoryLogNode) RestoreSession(_ context.Context, pid, offset string) (*
 
 // MissedSince implements [ClusterLog].
 func (n *memoryLogNode) MissedSince(_ context.Context, s *cluster.Session, offset string) (Missed, error) {
-	since, ok := parseLogOffset(offset)
+	since, err := cluster.ParseID(offset)
 	switch {
 	case n.hasLeft():
 		return Missed{}, ErrClosed
-	case !ok:
+	case err != nil:
 		return Missed{}, ErrOffset
 	}
 	n.log.mu.Lock()
@@ -284,31 +282,10 @@ func (n *memoryLogNode) hasLeft() bool {
 	return n.left
 }
 
-// logOffset is a place in the log: milliseconds of the clock, and a number among
-// those of the same millisecond, like an id of a Redis stream.
-type logOffset struct{ ms, seq uint64 }
-
-// next is the offset after o, at a time.
-func (o logOffset) next(now time.Time) logOffset {
-	if ms := uint64(now.UnixMilli()); ms > o.ms {
-		return logOffset{ms: ms}
+// nextID is the id after another, at a time.
+func nextID(last cluster.ID, now time.Time) cluster.ID {
+	if ms := uint64(now.UnixMilli()); ms > last.Ms {
+		return cluster.ID{Ms: ms}
 	}
-	return logOffset{o.ms, o.seq + 1} // also when the clock was set back
-}
-
-func (o logOffset) compare(p logOffset) int {
-	return cmp.Or(cmp.Compare(o.ms, p.ms), cmp.Compare(o.seq, p.seq))
-}
-
-// String is the offset as messages have it.
-func (o logOffset) String() string {
-	return strconv.FormatUint(o.ms, 10) + "-" + strconv.FormatUint(o.seq, 10)
-}
-
-func parseLogOffset(s string) (o logOffset, ok bool) {
-	ms, seq, found := strings.Cut(s, "-")
-	var failed, failedToo error
-	o.ms, failed = strconv.ParseUint(ms, 10, 64)
-	o.seq, failedToo = strconv.ParseUint(seq, 10, 64)
-	return o, found && failed == nil && failedToo == nil
+	return last.Next() // also when the clock was set back
 }

@@ -16,6 +16,7 @@ type parcel struct {
 	channel, payload string
 	message          *cluster.Message
 	gap              broker.Gap // Reason 0: none
+	call             func()     // nil: none
 }
 
 func (p *parcel) size() int {
@@ -39,8 +40,10 @@ type inbox struct {
 	open     func(channel, payload string) *cluster.Message
 	receiver broker.ClusterReceiver
 	count    *counters
+	freed    chan struct{} // has something when there may be room for offer
 
 	mu      sync.Mutex
+	choked  bool // offer has waited in vain
 	closed  bool
 	running bool
 	queue   []parcel
@@ -54,7 +57,7 @@ type inbox struct {
 func (b *Broker) newInbox(r broker.ClusterReceiver, open func(channel, payload string) *cluster.Message) *inbox {
 	return &inbox{
 		maxMessages: b.opts.QueueMessages, maxBytes: b.opts.QueueBytes,
-		open: open, receiver: r, count: &b.count,
+		open: open, receiver: r, count: &b.count, freed: make(chan struct{}, 1),
 	}
 }
 
@@ -136,6 +139,10 @@ func (in *inbox) run() {
 			}
 			continue
 		}
+		if p.call != nil {
+			p.call()
+			continue
+		}
 		m := p.message
 		if m == nil {
 			m = in.open(p.channel, p.payload)
@@ -163,6 +170,7 @@ func (in *inbox) next() (parcel, bool) {
 	} else {
 		in.waiting--
 		in.bytes -= p.size()
+		in.freeLocked()
 	}
 	return p, true
 }
@@ -187,4 +195,5 @@ func (in *inbox) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.closed, in.queue, in.waiting, in.bytes = true, nil, 0, 0
+	in.freeLocked()
 }

@@ -108,15 +108,24 @@ func StreamName(base string, count int, namespace string) string {
 	if count <= 1 {
 		return base
 	}
+	return base + "-" + strconv.Itoa((streamIndex(count, namespace)+count)%count)
+}
+
+// NodeStreamName is the stream that Node's servers write a namespace's entries to.
+func NodeStreamName(base string, count int, namespace string) string {
+	if count <= 1 {
+		return base
+	}
+	return base + "-" + strconv.Itoa(streamIndex(count, namespace))
+}
+
+// streamIndex is Node's: it has the sign of the hash.
+func streamIndex(count int, namespace string) int {
 	var h int32
 	for _, unit := range utf16.Encode([]rune(namespace)) {
 		h = h*31 + int32(unit)
 	}
-	index := int(h) % count
-	if index < 0 {
-		index = -index
-	}
-	return base + "-" + strconv.Itoa(index)
+	return int(h) % count
 }
 
 // StreamNames are all the streams that nodes write to: those that Node reads, and
