@@ -26,9 +26,10 @@ type Broker struct {
 	link         *link
 	hub          *hub
 
-	cluster clusterState // what the nodes of Cluster share
-	streams streamsState // what those of the streams adapter share
-	topics  topicsState  // what the nodes of Topics share
+	cluster  clusterState  // what the nodes of Cluster share
+	streams  streamsState  // what those of the streams adapter share
+	topics   topicsState   // what the nodes of Topics share
+	presence presenceState // what the nodes of Presence share
 
 	ctx    context.Context // ends with Close: no connection is made any more
 	cancel context.CancelFunc
@@ -86,7 +87,7 @@ func (b *Broker) Topics() broker.Topics { return redisTopics{b} }
 func (b *Broker) Cluster() broker.Cluster { return redisCluster{b} }
 
 // Presence knows users and nodes.
-func (b *Broker) Presence() broker.Presence { panic("H6") }
+func (b *Broker) Presence() broker.Presence { return redisPresence{b} }
 
 // Health tells whether messages really pass: by probes on every connection.
 func (b *Broker) Health() broker.Health {

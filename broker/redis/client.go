@@ -68,6 +68,7 @@ func clientName(server string) string {
 func (b *Broker) commandOption() rueidis.ClientOption {
 	o := b.clientOption()
 	o.DisableCache = b.opts.NoTracking
+	o.OnInvalidations = b.invalidated
 	return o
 }
 

@@ -285,6 +285,9 @@ func (b *topicBatch) command(builder rueidis.Builder) rueidis.Completed {
 // lane's goroutine.
 func (b *topicBatch) finish(r rueidis.RedisResult) {
 	o, err := b.box, r.Error()
+	o.mu.Lock()
+	b.sealed = true // a command that failed early was not made
+	o.mu.Unlock()
 	if o.addr.durable {
 		o.q.commands.learn(err)
 		if isNoScript(err) && !b.retried {

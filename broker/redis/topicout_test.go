@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -265,6 +266,46 @@ func TestTopicQueueAnswersEachWaiter(t *testing.T) {
 	if n := q.lost.Load(); n != 3 {
 		t.Errorf("%d lost", n)
 	}
+}
+
+// A command can fail before it was made, while messages still gather for it.
+func TestTopicQueueWhoseCommandsFailEarly(t *testing.T) {
+	const n = 500
+	p := new(press)
+	q := queueOver(p, false, 1000, 1<<20)
+	answered := make(chan int)
+	for range 2 {
+		go func() {
+			failed := 0
+			for range n {
+				if _, err := q.publishWait(t.Context(), broker.Message{Topic: "t"}); err != nil && t.Context().Err() == nil {
+					failed++
+				}
+			}
+			answered <- failed
+		}()
+	}
+	failed, senders := 0, 2
+	for senders > 0 {
+		p.mu.Lock()
+		pending := p.pending
+		p.pending = nil
+		p.mu.Unlock()
+		for _, c := range pending {
+			c.done(broken)
+		}
+		select {
+		case f := <-answered:
+			failed += f
+			senders--
+		default:
+			runtime.Gosched()
+		}
+	}
+	if failed != 2*n || q.lost.Load() != 2*n {
+		t.Errorf("%d of %d failed, %d counted", failed, 2*n, q.lost.Load())
+	}
+	q.close()
 }
 
 func TestPublishWaitEndsWithItsContext(t *testing.T) {
