@@ -51,6 +51,13 @@ fuzz: ## each fuzz target in turn, FUZZTIME=60s each
 		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$pkg" < /dev/null; \
 	done
 
+.PHONY: cluster-matrix
+cluster-matrix: deps ## every Socket.IO call between Node and wsd, by adapter: the table, also into docs/interop.md
+	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \
+	(cd test && go test -count=1 -run '^(TestMatrix|TestRecovery)$$' ./cluster -table "$$table" \
+		$(if $(wildcard docs/interop.md),-update $(CURDIR)/docs/interop.md) >&2); \
+	cat "$$table"
+
 .PHONY: cover
 cover: ## the tests' coverage, in coverage.html
 	go test -coverprofile=coverage.out -coverpkg=./... ./...

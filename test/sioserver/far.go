@@ -137,8 +137,8 @@ var far = map[string]func(*space, *socketio.Event) (any, error){
 		}
 		return nil, sp.SendToUser(context.Background(), r.user, r.event, r.args...)
 	},
-	"far:sseLog": func(sp *space, _ *socketio.Event) (any, error) {
-		return sp.received(), nil
+	"far:sseLog": func(sp *space, e *socketio.Event) (any, error) {
+		return sp.received(e.String(0)), nil
 	},
 }
 
@@ -146,13 +146,20 @@ var far = map[string]func(*space, *socketio.Event) (any, error){
 type space struct {
 	*socketio.Namespace
 	mu  sync.Mutex
-	log []any // [event, ...args] each
+	log [][]any // [event, ...args] each
 }
 
-func (sp *space) received() []any {
+// received are the events whose first argument is first; "": all.
+func (sp *space) received(first string) []any {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
-	return append([]any{}, sp.log...)
+	events := []any{}
+	for _, entry := range sp.log {
+		if first == "" || len(entry) > 1 && fmt.Sprint(entry[1]) == first {
+			events = append(events, entry)
+		}
+	}
+	return events
 }
 
 // serve registers the events of a namespace.

@@ -1,7 +1,8 @@
 // The twin of the program extra, on npm's socket.io.
 import { createServer } from 'node:http';
 import { Server } from 'socket.io';
-import { flags, run } from './flags.mjs';
+import { flags } from './flags.mjs';
+import { run } from './listen.mjs';
 
 const answerTimeout = 500;
 const ended = new Map();

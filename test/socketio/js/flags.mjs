@@ -1,15 +1,7 @@
 // The flags that both Node servers have, and what they mean to socket.io.
 import { parseArgs } from 'node:util';
 import parser from 'socket.io-msgpack-parser';
-
-const milliseconds = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** Reads durations as Go prints them (250ms, 1m30s); a bare number is milliseconds. */
-function duration(text) {
-  if (/^\d+$/.test(text)) return Number(text);
-  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) throw new Error(`"${text}" is no duration`);
-  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce((sum, [, n, unit]) => sum + n * milliseconds[unit], 0);
-}
+import { duration } from './duration.mjs';
 
 /** Returns {host, port, options}: options as socket.io takes them, undefined where a flag was not given. */
 export function flags() {
@@ -48,15 +40,4 @@ export function flags() {
     options.connectionStateRecovery = { maxDisconnectionDuration: duration(values.recovery), skipMiddlewares: true };
   }
   return { host, port: Number(port), options };
-}
-
-/** Listens, prints ready, and ends with SIGTERM. */
-export function run(http, io, { host, port }) {
-  http.keepAliveTimeout = 60_000;
-  http.listen({ host, port, backlog: 4096 }, () => { console.log('ready'); });
-  process.once('SIGTERM', () => {
-    io.close();
-    http.closeAllConnections();
-    setTimeout(() => process.exit(0), 50);
-  });
 }

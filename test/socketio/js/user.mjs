@@ -27,6 +27,7 @@ export function inbox(socket, event) {
   const got = [];
   socket.on(event, (...args) => { got.push(args); });
   return {
+    event,
     got,
     /** Waits for n in all and returns them. */
     async wait(n) {

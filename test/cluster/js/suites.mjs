@@ -1,0 +1,57 @@
+// The suites of run.mjs. Each gets the settings, report(line), and order(name),
+// which asks the test to do something and waits until it is done.
+import { within } from '../../socketio/js/compare.mjs';
+import * as calls from './checks/calls.mjs';
+import { comesAndGoes } from './checks/members.mjs';
+import * as recoveries from './checks/recovery.mjs';
+import { Cluster, Flow } from './cluster.mjs';
+import { EmitterFlow } from './emitter.mjs';
+
+/** How many milliseconds one check may take. */
+const limit = 30_000;
+
+/** Runs one check and reports it. */
+async function cell(call, run, { from, to, nsp }, report) {
+  const start = Date.now();
+  let error;
+  try {
+    await within(run(), limit, call);
+  } catch (e) {
+    error = e?.stack ?? String(e);
+  }
+  report({ call, from, to, nsp, ms: Date.now() - start, error });
+}
+
+/** Waits until the servers of flows hear each other. */
+async function settle(cluster, flows) {
+  for (const nsp of new Set(flows.map((f) => f.nsp))) {
+    await cluster.settle(nsp, flows.filter((f) => f.nsp === nsp && f.from !== 'emitter').map(({ from, to }) => [from, to]));
+  }
+}
+
+/** The calls of settings.flows: [{nsp, from, to, calls}], flows side by side. */
+export async function matrix(settings, report) {
+  const cluster = new Cluster(settings);
+  await settle(cluster, settings.flows);
+  const checks = { ...calls, ...recoveries };
+  await Promise.all(settings.flows.map(async (place) => {
+    const { nsp, from, to } = place;
+    const flow = await (from === 'emitter' ? EmitterFlow.open(cluster, nsp, to) : Flow.open(cluster, nsp, from, to));
+    for (const call of place.calls) await cell(call, () => checks[call](flow), place, report);
+    await flow.close();
+  }));
+  cluster.close();
+}
+
+/** The server to of each flow comes and goes while the server from asks, one flow after the other. */
+export async function members(settings, report, order) {
+  const cluster = new Cluster(settings);
+  await settle(cluster, settings.flows);
+  for (const place of settings.flows) {
+    for (const signal of place.calls) {
+      const run = () => comesAndGoes(cluster, place.nsp, place.from, place.to, signal, order);
+      await cell(signal, run, place, report);
+    }
+  }
+  cluster.close();
+}
