@@ -78,6 +78,10 @@ func (b *Broker) countSubscribers(ctx context.Context, kind channelKind, channel
 	if b.clustered() {
 		servers, masters = b.client.Nodes(), b.hub.slots.allMasters()
 	}
+	question := "NUMSUB"
+	if kind == sharded {
+		question = "SHARDNUMSUB"
+	}
 	type answer struct {
 		addr   string
 		counts map[string]int64
@@ -86,12 +90,9 @@ func (b *Broker) countSubscribers(ctx context.Context, kind channelKind, channel
 	answers := make(chan answer, len(servers))
 	for addr, server := range servers {
 		go func() {
-			var cmd rueidis.Completed
-			if kind == sharded {
-				cmd = server.B().PubsubShardnumsub().Channel(channels...).Build()
-			} else {
-				cmd = server.B().PubsubNumsub().Channel(channels...).Build()
-			}
+			// Not by the builder's own commands: these take channels for keys, which
+			// must be in one slot.
+			cmd := server.B().Arbitrary("PUBSUB", question).Args(channels...).Build()
 			counts, err := server.Do(ctx, cmd).AsIntMap()
 			answers <- answer{addr, counts, err}
 		}()

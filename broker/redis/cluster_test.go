@@ -34,7 +34,7 @@ var adapters = []struct {
 var prefixes atomic.Int64
 
 // connect opens a Broker that ends with the test.
-func connect(t *testing.T, server *testkit.Redis, o redis.Options) *redis.Broker {
+func connect(t *testing.T, server interface{ URL() string }, o redis.Options) *redis.Broker {
 	t.Helper()
 	o.URLs, o.Logger = []string{server.URL()}, slog.New(slog.DiscardHandler)
 	o.ProbeInterval, o.ProbeTimeout, o.CommandTimeout = 100*time.Millisecond, 2*time.Second, 2*time.Second
