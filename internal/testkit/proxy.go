@@ -1,0 +1,180 @@
+package testkit
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Proxy stands between a client and a server of TCP, and does what networks do:
+// it is slow, goes silent in one direction or both, breaks. Its methods are safe
+// from any goroutine.
+type Proxy struct {
+	Addr string // where it listens
+
+	t        testing.TB
+	target   string
+	listener net.Listener
+	wg       sync.WaitGroup
+
+	mu      sync.Mutex
+	changed chan struct{} // closed when what follows has changed
+	up      lineState     // from client to server
+	down    lineState     // from server to client
+	refuse  bool
+	closed  bool
+	conns   map[net.Conn]struct{}
+}
+
+// lineState is what happens to bytes in one direction.
+type lineState struct {
+	delay   time.Duration
+	stalled bool
+}
+
+// StartProxy starts a proxy to target, host:port, which ends with the test.
+func StartProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{
+		Addr: l.Addr().String(), t: t, target: target, listener: l,
+		changed: make(chan struct{}), conns: map[net.Conn]struct{}{},
+	}
+	p.wg.Go(p.accept)
+	t.Cleanup(p.close)
+	return p
+}
+
+// set changes the state, and has those that wait look at it.
+func (p *Proxy) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// Delay has each chunk of bytes wait, in either direction.
+func (p *Proxy) Delay(up, down time.Duration) {
+	p.set(func() { p.up.delay, p.down.delay = up, down })
+}
+
+// Stall stops the bytes from client to server, from server to client, or both;
+// connections stay, and new ones are taken. Stall(false, false) lets all pass that
+// has waited.
+func (p *Proxy) Stall(up, down bool) {
+	p.set(func() { p.up.stalled, p.down.stalled = up, down })
+}
+
+// Cut breaks all connections.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a reset, as from a host that was restarted
+		}
+		c.Close()
+	}
+}
+
+// Refuse has new connections be closed at once, or not any more.
+func (p *Proxy) Refuse(refuse bool) { p.set(func() { p.refuse = refuse }) }
+
+func (p *Proxy) close() {
+	p.set(func() { p.closed = true })
+	p.listener.Close()
+	p.Cut()
+	p.wg.Wait()
+}
+
+// add registers a connection, or closes it.
+func (p *Proxy) add(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.refuse {
+		c.Close()
+		return false
+	}
+	p.conns[c] = struct{}{}
+	return true
+}
+
+func (p *Proxy) remove(c net.Conn) {
+	c.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		if p.add(client) {
+			p.wg.Go(func() { p.serve(client) })
+		}
+	}
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	defer p.remove(client)
+	server, err := net.DialTimeout("tcp", p.target, respTimeout)
+	if err != nil || !p.add(server) {
+		return
+	}
+	defer p.remove(server)
+	var both sync.WaitGroup
+	both.Go(func() { p.pump(server, client, &p.up) })
+	both.Go(func() { p.pump(client, server, &p.down) })
+	both.Wait()
+}
+
+// pump carries one direction until a side is closed.
+func (p *Proxy) pump(to, from net.Conn, line *lineState) {
+	defer to.Close()
+	defer from.Close()
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		if n > 0 {
+			if !p.hold(line) {
+				return
+			}
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// hold waits for as long as the direction is slow or stalled; false: the proxy is
+// closed.
+func (p *Proxy) hold(line *lineState) bool {
+	p.mu.Lock()
+	delay := line.delay
+	p.mu.Unlock()
+	if delay > 0 {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		<-timer.C
+	}
+	for {
+		p.mu.Lock()
+		stalled, closed, changed := line.stalled, p.closed, p.changed
+		p.mu.Unlock()
+		if closed || !stalled {
+			return !closed
+		}
+		<-changed
+	}
+}
