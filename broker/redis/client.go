@@ -101,7 +101,20 @@ func (b *Broker) dial(ctx context.Context, addr string, d *net.Dialer, config *t
 	if err != nil {
 		return nil, &dialError{addr: addr, err: err}
 	}
-	return c, nil
+	return &boundConn{Conn: c, stop: context.AfterFunc(b.ctx, func() { c.Close() })}, nil
+}
+
+// boundConn is a connection that ends with its Broker: whoever waits for an answer
+// does not wait longer.
+type boundConn struct {
+	net.Conn
+	stop func() bool
+}
+
+// Close implements net.Conn.
+func (c *boundConn) Close() error {
+	c.stop()
+	return c.Conn.Close()
 }
 
 // newClient makes a client. The client library's own constructor has no context:
