@@ -221,27 +221,27 @@ func TestChurnDoesNotReachTheServer(t *testing.T) {
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), func(o *Options) { fast(o); o.ReleaseDelay = time.Second })
 	_, s := listen(t, b, plain, "a")
-	before := calls(r, "subscribe")
+	before := callsOf(r, "subscribe")
 	for range 1000 {
 		s.release(true)
 		s = b.hub.subscribe(plain, "a", new(ear))
 	}
 	stands(t, s)
-	if now := calls(r, "subscribe"); now != before {
+	if now := callsOf(r, "subscribe"); now != before {
 		t.Errorf("%d SUBSCRIBE, there were %d", now, before)
 	}
-	if n := calls(r, "unsubscribe"); n != 0 {
+	if n := callsOf(r, "unsubscribe"); n != 0 {
 		t.Errorf("%d UNSUBSCRIBE", n)
 	}
 	s.release(true)
-	testkit.Eventually(t, func() bool { return calls(r, "unsubscribe") == 1 }, patience)
+	testkit.Eventually(t, func() bool { return callsOf(r, "unsubscribe") == 1 }, patience)
 	if _, channels, _ := b.hub.size(); channels != 0 {
 		t.Errorf("%d channels are left", channels)
 	}
 }
 
-// calls is how often a server has run a command.
-func calls(r *testkit.Redis, command string) (n int) {
+// callsOf is how often a server has run a command.
+func callsOf(r *testkit.Redis, command string) (n int) {
 	text, _ := r.Do("INFO", "commandstats").(string)
 	for line := range strings.Lines(text) {
 		if v, ok := strings.CutPrefix(line, "cmdstat_"+command+":calls="); ok {
