@@ -26,6 +26,7 @@ func Log(t *testing.T, start func(t *testing.T) func() broker.Cluster) {
 	}{
 		{"broadcasts carry the offset that their sender is told", logOffsets},
 		{"done comes in order, and not inside Append", logDone},
+		{"a node is told of its own and of others' messages in the order of the log", logOrder},
 		{"what is no broadcast is not appended", logRefuses},
 		{"a session is restored on another node with what it missed", logRestores},
 		{"nobody gets a session twice", logTakesOnce},
@@ -151,6 +152,66 @@ func logDone(t *testing.T, process func() broker.Cluster) {
 	for _, x := range b.received() {
 		if !offsets[x.Offset] {
 			t.Errorf("%s arrived with offset %q, which its sender was not told", eventName(x), x.Offset)
+		}
+	}
+}
+
+// teller is a node that keeps the offsets that it is told.
+type teller struct {
+	*member
+
+	mu   sync.Mutex
+	told []cluster.ID
+}
+
+func joinTeller(t *testing.T, c broker.Cluster) *teller {
+	t.Helper()
+	x := &teller{member: &member{namespace: namespace}}
+	node, err := c.Join(namespace, broker.ClusterReceiver{Deliver: func(m *cluster.Message) { x.tell(t, m.Offset, nil) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.Leave)
+	x.node = node
+	settle(t, node)
+	return x
+}
+
+func (x *teller) tell(t *testing.T, offset string, err error) {
+	id, malformed := cluster.ParseID(offset)
+	if err := errors.Join(err, malformed); err != nil {
+		t.Errorf("offset %q: %v", offset, err)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.told = append(x.told, id)
+}
+
+func (x *teller) offsets() []cluster.ID {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.told)
+}
+
+func logOrder(t *testing.T, process func() broker.Cluster) {
+	const messages = 150
+	all := []*teller{joinTeller(t, process()), joinTeller(t, process()), joinTeller(t, process())}
+	var wg sync.WaitGroup
+	for _, x := range all {
+		l := x.log(t)
+		wg.Go(func() {
+			for i := range messages {
+				if err := l.Append(x.event(fmt.Sprint(i)), func(offset string, err error) { x.tell(t, offset, err) }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, x := range all {
+		testkit.Eventually(t, func() bool { return len(x.offsets()) >= len(all)*messages }, patience)
+		if told := x.offsets(); len(told) != len(all)*messages || !slices.IsSortedFunc(told, cluster.ID.Compare) {
+			t.Errorf("%d offsets in the order %v", len(told), told)
 		}
 	}
 }

@@ -1,0 +1,113 @@
+package redis
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/codec/cluster"
+	"github.com/fe4bcecb/wsd/internal/testkit"
+)
+
+// TestOwnEntries has the server's answers and the reader come in any order, or not
+// at all: done is called in the order of the entries.
+func TestOwnEntries(t *testing.T) {
+	refused := errors.New("refused")
+	for _, tt := range []struct {
+		name string
+		run  func(o *ownEntries, e []*ownEntry)
+		want string
+	}{
+		{"answers, then the reader", func(o *ownEntries, e []*ownEntry) {
+			o.answer(e[0], "1-0", nil)
+			o.answer(e[1], "2-0", nil)
+			o.answer(e[2], "3-0", nil)
+			o.read("1-0")
+			o.read("2-0")
+			o.read("3-0")
+		}, "1-0 2-0 3-0 "},
+		{"the reader, then answers", func(o *ownEntries, e []*ownEntry) {
+			o.read("1-0")
+			o.read("2-0")
+			o.read("3-0")
+			o.answer(e[0], "1-0", nil)
+			o.answer(e[1], "2-0", nil)
+			o.answer(e[2], "3-0", nil)
+		}, "1-0 2-0 3-0 "},
+		{"one that failed", func(o *ownEntries, e []*ownEntry) {
+			o.answer(e[0], "1-0", nil)
+			o.answer(e[1], "", refused)
+			o.answer(e[2], "3-0", nil)
+			o.read("1-0")
+			o.read("3-0")
+		}, "1-0 refused 3-0 "},
+		{"all failed", func(o *ownEntries, e []*ownEntry) {
+			for _, x := range e {
+				o.answer(x, "", refused)
+			}
+		}, "refused refused refused "},
+		{"one that was trimmed before it was read", func(o *ownEntries, e []*ownEntry) {
+			o.answer(e[0], "1-0", nil)
+			o.answer(e[1], "2-0", nil)
+			o.answer(e[2], "3-0", nil)
+			o.read("1-0")
+			o.read("3-0")
+		}, "1-0 2-0 3-0 "},
+		{"nothing is read", func(o *ownEntries, e []*ownEntry) {
+			o.answer(e[0], "1-0", nil)
+			o.answer(e[1], "2-0", nil)
+			o.answer(e[2], "3-0", nil)
+			o.overdue(time.Now()) // too early
+			o.mu.Lock()
+			for _, x := range e {
+				x.known = x.known.Add(-ownDelay)
+			}
+			o.mu.Unlock()
+			o.overdue(time.Now())
+		}, "1-0 2-0 3-0 "},
+		{"the node leaves", func(o *ownEntries, e []*ownEntry) {
+			o.answer(e[0], "1-0", nil)
+			o.close()
+			o.answer(e[1], "2-0", nil)
+			o.read("2-0")
+		}, "closed closed closed "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var mu sync.Mutex
+			got := ""
+			in := &inbox{maxMessages: 1, maxBytes: 1, receiver: broker.ClusterReceiver{Deliver: func(*cluster.Message) {}}}
+			o := new(ownEntries)
+			o.init(in)
+			var entries []*ownEntry
+			for range 3 {
+				e := &ownEntry{done: func(offset string, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case errors.Is(err, broker.ErrClosed):
+						offset = "closed"
+					case err != nil:
+						offset = err.Error()
+					}
+					got += offset + " "
+				}}
+				if err := o.push(e, 3, func() error { return nil }); err != nil {
+					t.Fatal(err)
+				}
+				entries = append(entries, e)
+			}
+			if err := o.push(&ownEntry{}, 3, func() error { return nil }); !errors.Is(err, broker.ErrOverflow) {
+				t.Errorf("one more than there may be: %v", err)
+			}
+			tt.run(o, entries)
+			testkit.Eventually(t, func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return got == tt.want
+			}, patience)
+			in.close()
+		})
+	}
+}
