@@ -95,16 +95,27 @@ func (l *listener) texts(topic string) []string {
 // probe is the payload of messages that only tell that a subscription stands.
 const probe = "\x00probe"
 
-// subscribe returns when what from publishes arrives.
+// subscribe returns when what from publishes arrives, by this subscription.
 func (l *listener) subscribe(t *testing.T, topic string, from *listener) {
 	t.Helper()
+	before := l.count(topic)
 	l.node.Subscribe(topic)
 	testkit.Eventually(t, func() bool {
 		from.publish(t, topic, probe)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return slices.ContainsFunc(l.got, func(m broker.Message) bool { return m.Topic == topic })
+		return l.count(topic) > before
 	}, patience)
+}
+
+// count is how many messages of a topic came so far.
+func (l *listener) count(topic string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.got {
+		if m.Topic == topic {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *listener) publish(t *testing.T, topic, text string) {

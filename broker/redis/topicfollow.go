@@ -270,6 +270,9 @@ func (f *topicFollower) take(entries []logEntry) (done bool) {
 // a gap where the log does not have that entry either, and where one that arrived
 // is not in it. newer says that there is something behind it by now.
 func (f *topicFollower) compareEnds(last cluster.ID) (newer bool, err error) {
+	f.mu.Lock()
+	seen := f.seen // before the log is asked: what arrives later may be behind its answer
+	f.mu.Unlock()
 	newest, err := f.n.reader.newest(f.ctx, f.addr.log, 1)
 	if err != nil {
 		return false, err
@@ -292,10 +295,12 @@ func (f *topicFollower) compareEnds(last cluster.ID) (newer bool, err error) {
 	case c < 0:
 		f.n.tellGap(f.topic, broker.Gap{Reason: broker.Restarted, Lost: -1})
 		f.startAtLocked(newest)
-	case f.seen.Compare(last) > 0 && !f.again:
+	case seen.Compare(last) > 0 && !f.again:
 		f.n.tellGap(f.topic, broker.Gap{Reason: broker.Trimmed, Lost: -1})
 	}
-	f.seen = cluster.ID{}
+	if f.seen == seen {
+		f.seen = cluster.ID{}
+	}
 	return false, nil
 }
 

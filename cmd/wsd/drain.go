@@ -52,7 +52,9 @@ func (s *server) drain() error {
 		// What is left when ctx ends is the App's.
 		_ = s.sio.io.Close(ctx)
 	}
-	if err := s.app.Shutdown(ctx); err != nil && !errors.Is(err, engine.ErrShutdown) {
+	err := s.app.Shutdown(ctx)
+	s.closeRedis(ctx) // last: the others have sent to it
+	if err != nil && !errors.Is(err, engine.ErrShutdown) {
 		return fmt.Errorf("drain cut short after %v: %w", s.DrainTimeout, err)
 	}
 	s.log.Info("drained", "closing_took", time.Since(start).Round(time.Millisecond).String())

@@ -12,12 +12,15 @@ type health struct {
 	Limit       int    `json:"limit"`
 	Accepting   bool   `json:"accepting"`
 	Draining    bool   `json:"draining"`
+	// Broker tells whether other servers are reached. Clients are served all the
+	// same, so it does not change Status.
+	Broker *brokerHealth `json:"broker,omitempty"`
 }
 
 // health describes the server now. At capacity it is still healthy: taking it
 // out of a balancer would move the connections that live here.
 func (s *server) health() health {
-	h := health{Status: "ok", Connections: s.connections(), Limit: s.limit, Draining: s.draining.Load()}
+	h := health{Status: "ok", Connections: s.connections(), Limit: s.limit, Draining: s.draining.Load(), Broker: s.brokerHealth()}
 	switch {
 	case h.Draining:
 		h.Status = "draining"

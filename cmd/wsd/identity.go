@@ -18,7 +18,7 @@ const verifyTimeout = 10 * time.Second
 
 // account is who a client is: nobody, or a user with what the token allows.
 type account struct {
-	User    string `json:"user,omitempty"` // "" for an anonymous client
+	User    string `json:"user"` // "" for an anonymous client
 	rooms   []string
 	allow   auth.Allow
 	expires time.Time   // zero: never

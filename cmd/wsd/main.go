@@ -24,6 +24,7 @@ const (
 	exitFailure   = 1   // at run time, or a drain that had to be cut short
 	exitUsage     = 2   // flags, environment
 	exitBind      = 3   // the address can't be listened on
+	exitBroker    = 4   // Redis can't be used
 	exitInterrupt = 130 // second signal
 )
 

@@ -15,8 +15,9 @@ type serveCmd struct {
 	DrainLBWait time.Duration `name:"drain-lb-wait" default:"5s" help:"When draining with clients connected, how long /health answers 503 before connections are closed. Default ${default}."`
 	StartPage   bool          `negatable:"" default:"true" help:"Serve a page at / that says what is here."`
 	serverFlags
-	sioFlags  `group:"Socket.IO"`
-	authFlags `group:"Authentication"`
+	sioFlags   `group:"Socket.IO"`
+	redisFlags `group:"Cluster"`
+	authFlags  `group:"Authentication"`
 }
 
 const serveHints = `
@@ -46,6 +47,9 @@ func (c *serveCmd) check() error {
 	if err := c.sioFlags.check(); err != nil {
 		return err
 	}
+	if err := c.redisFlags.check(); err != nil {
+		return err
+	}
 	return c.authFlags.check()
 }
 
@@ -54,6 +58,7 @@ func (c *serveCmd) config(p *process) config {
 		serverFlags: c.serverFlags,
 		sioFlags:    &c.sioFlags,
 		authFlags:   &c.authFlags,
+		redisFlags:  &c.redisFlags,
 		startPage:   c.StartPage,
 		command:     "serve",
 		listen:      c.Listen,

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fe4bcecb/wsd/broker/redis"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/internal/auth"
 )
@@ -22,8 +23,9 @@ const maxLoops = 1024
 // config is one run of a server.
 type config struct {
 	serverFlags
-	sioFlags    *sioFlags  // nil: no Socket.IO
-	authFlags   *authFlags // with sioFlags
+	sioFlags    *sioFlags   // nil: no Socket.IO
+	authFlags   *authFlags  // with sioFlags
+	redisFlags  *redisFlags // with sioFlags
 	startPage   bool
 	command     string // for the log
 	listen      string
@@ -41,8 +43,10 @@ type config struct {
 type server struct {
 	config
 	app      *engine.App
-	sio      *sioApp      // nil: none
-	identity *identifier  // with sio
+	sio      *sioApp       // nil: none
+	identity *identifier   // with sio
+	redis    *redis.Broker // nil: this server is alone
+	gaps     gapLog
 	limit    int          // connections
 	raw      atomic.Int64 // open connections of admission's routes
 	draining atomic.Bool
@@ -65,6 +69,10 @@ func run(ctx context.Context, cfg config) error {
 	defer stop()
 
 	s := &server{config: cfg, limit: connectionLimit(cfg.MaxConnections, cfg.log)}
+	if err := s.openRedis(ctx); err != nil {
+		return err
+	}
+	defer s.abandonRedis()
 	end, err := s.prepareSIO()
 	if err != nil {
 		return err
@@ -76,6 +84,8 @@ func run(ctx context.Context, cfg config) error {
 	}
 	s.app = engine.New(engine.Options{
 		Loops:          s.chooseLoops(),
+		Broker:         s.topicsBroker(),
+		Gap:            s.topicGap,
 		Logger:         cfg.log,
 		MaxConnections: s.webSockets(),
 		MaxHTTP:        s.httpConnections(),
@@ -120,7 +130,7 @@ func (s *server) prepareSIO() (end func(), err error) {
 			return nil, usageError(fmt.Errorf("--client-dir: %w", err))
 		}
 	}
-	if s.sio, err = newSIOApp(s.sioFlags, s.identity, s.Origins, s.limit, s.full, s.log); err != nil {
+	if s.sio, err = newSIOApp(s.sioFlags, s.cluster(), s.identity, s.Origins, s.limit, s.full, s.log); err != nil {
 		end()
 		return nil, err
 	}

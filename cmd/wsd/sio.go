@@ -23,8 +23,9 @@ type sioApp struct {
 	io       *socketio.Server
 }
 
-// newSIOApp makes the app. full reports whether one more client is too many.
-func newSIOApp(f *sioFlags, identity *identifier, origins []string, limit int, full func() bool, log *slog.Logger) (*sioApp, error) {
+// newSIOApp makes the app. join makes it one of several; full reports whether one
+// more client is too many.
+func newSIOApp(f *sioFlags, join func(*socketio.Options), identity *identifier, origins []string, limit int, full func() bool, log *slog.Logger) (*sioApp, error) {
 	a := &sioApp{flags: f, identity: identity, log: log}
 	var err error
 	if a.rules, err = newRules(f); err != nil {
@@ -35,6 +36,7 @@ func newSIOApp(f *sioFlags, identity *identifier, origins []string, limit int, f
 		return nil, err
 	}
 	opts.Logger = log
+	join(&opts)
 	opts.Engine.MaxSessions = limit
 	if f.AtCapacity == "close" {
 		opts.Engine.AtCapacity = engineio.CloseAfterOpen
@@ -83,7 +85,7 @@ func (a *sioApp) admit(s *socketio.Socket) error {
 		query:   func() url.Values { return request.Query() },
 	})
 	if err == nil {
-		if before, ok := s.Data().(*account); ok && before.User != who.User {
+		if before, ok := userBefore(s); ok && before != who.User {
 			err = &refused{codeUnauthorized, "the session belongs to somebody else"}
 		}
 	}
@@ -96,6 +98,18 @@ func (a *sioApp) admit(s *socketio.Socket) error {
 	}
 	s.SetData(who)
 	return nil
+}
+
+// userBefore is whose socket this was before it returned, as this server or
+// another one has told; ok is false where nobody has.
+func userBefore(s *socketio.Socket) (user string, ok bool) {
+	switch data := s.Data().(type) {
+	case *account:
+		return data.User, true
+	case map[string]any:
+		user, ok = data["user"].(string)
+	}
+	return user, ok
 }
 
 // accountOf is the account that admit has found.

@@ -71,7 +71,7 @@ func TestHostile(t *testing.T) {
 
 // TestWrongShapes has valid values in all the wrong places.
 func TestWrongShapes(t *testing.T) {
-	values := []any{nil, true, -1, 1.5, 1 << 60, "", "x", []byte{1}, []any{}, []any{nil}, []any{map[string]any{}}, map[string]any{}, map[string]any{"rooms": 1}, msgpack.Undefined{}, msgpack.Ext{Type: 5, Data: []byte{1}}}
+	values := []any{nil, true, -1, 1.5, int64(1) << 60, "", "x", []byte{1}, []any{}, []any{nil}, []any{map[string]any{}}, map[string]any{}, map[string]any{"rooms": 1}, msgpack.Undefined{}, msgpack.Ext{Type: 5, Data: []byte{1}}}
 	members := []string{"type", "data", "uid", "nsp", "requestId", "packet", "opts", "clientCount", "close", "sockets", "rooms", "except", "flags", "id", "sid", "room"}
 	for typ := range 14 {
 		for _, member := range members {
