@@ -13,6 +13,9 @@ type redisCluster struct{ b *Broker }
 
 // Join implements broker.Cluster.
 func (c redisCluster) Join(namespace string, r broker.ClusterReceiver) (broker.ClusterNode, error) {
+	if c.b.isClosed() {
+		return nil, broker.ErrClosed
+	}
 	switch c.b.opts.Adapter {
 	case Classic:
 		return newClassicNode(c.b, namespace, r), nil
@@ -22,6 +25,12 @@ func (c redisCluster) Join(namespace string, r broker.ClusterReceiver) (broker.C
 		return newStreamsNode(c.b, namespace, r)
 	}
 	return nil, fmt.Errorf("redis: unknown adapter %d", c.b.opts.Adapter)
+}
+
+func (b *Broker) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
 }
 
 // clusterState is what the nodes of a Broker share. The zero value is ready.

@@ -274,6 +274,34 @@ func TestClusterLeaves(t *testing.T) {
 	}
 }
 
+// TestClusterClosed has a Broker that ends before its nodes.
+func TestClusterClosed(t *testing.T) {
+	for _, tt := range adapters {
+		t.Run(tt.name, func(t *testing.T) {
+			b := connect(t, testkit.StartRedis(t), tt.o)
+			a := sit(t, b, "/")
+			if err := b.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.node.Publish(a.event("late")); !errors.Is(err, broker.ErrClosed) {
+				t.Errorf("Publish: %v, want %v", err, broker.ErrClosed)
+			}
+			if _, err := a.node.Members(t.Context()); !errors.Is(err, broker.ErrClosed) {
+				t.Errorf("Members: %v, want %v", err, broker.ErrClosed)
+			}
+			if _, err := b.Cluster().Join("/", broker.ClusterReceiver{}); !errors.Is(err, broker.ErrClosed) {
+				t.Errorf("Join: %v, want %v", err, broker.ErrClosed)
+			}
+			if h := a.node.Health(); h.Up || h.Reason == "" {
+				t.Errorf("health %+v", h)
+			}
+			a.node.RoomJoined("r")
+			a.node.RoomLeft("r")
+			a.node.Leave()
+		})
+	}
+}
+
 // TestClusterRefuses has messages that must not reach the wire.
 func TestClusterRefuses(t *testing.T) {
 	for _, tt := range adapters {

@@ -23,6 +23,13 @@ const (
 // shardedNode is a membership in the wire format of @socket.io/redis-adapter's
 // createShardedAdapter: sharded channels for the namespace, each node, and, by
 // the mode, each room.
+//
+// Rooms with channels of their own have a price. On a Redis Cluster these are on
+// other servers than the namespace's, so that order is kept in each channel only.
+// And a room can't be heard before the server has subscribed to it: what Node's
+// servers send to it within a millisecond or so after its first socket joined is
+// missed, as among themselves. What wsd sends where it knows of a join takes the
+// namespace's channel for a while, see joinGrace. Static has neither price.
 type shardedNode struct {
 	*member
 	channels cluster.Channels
