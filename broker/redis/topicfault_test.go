@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -218,5 +219,23 @@ func TestDurableTopicOverAServerThatForgets(t *testing.T) {
 	testkit.Eventually(t, func() bool { return len(to.read()) >= 3 }, patience)
 	if got := fmt.Sprint(to.read()); got != "[1 gap:restarted:-1 2]" {
 		t.Error(got)
+	}
+}
+
+// PublishWait says no when nothing comes back from the server, though it takes
+// what is published.
+func TestPublishWaitWithoutAWayBack(t *testing.T) {
+	server := testkit.StartRedis(t)
+	from := keepDiary(t, openBroker(t, server.URL(), fast))
+	server.Do("ACL", "SETUSER", "default", "-subscribe", "-psubscribe")
+	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+	testkit.Eventually(t, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_, err := from.PublishWait(ctx, broker.Message{Topic: "plain"})
+		return errors.Is(err, broker.ErrUnavailable)
+	}, patience)
+	if h := from.Health(); h.Up || h.Lost == 0 {
+		t.Errorf("%+v", h)
 	}
 }

@@ -110,6 +110,19 @@ func logOnly(server *testkit.Redis, topic string, keep broker.Retention, texts .
 	server.Do(args...)
 }
 
+// tick waits until the server's clock has gone on by a millisecond at least.
+func tick(t *testing.T, server *testkit.Redis) {
+	t.Helper()
+	now := func() int64 {
+		parts := server.Do("TIME").([]any)
+		s, _ := strconv.ParseInt(parts[0].(string), 10, 64)
+		us, _ := strconv.ParseInt(parts[1].(string), 10, 64)
+		return s*1000 + us/1000
+	}
+	begin := now()
+	testkit.Eventually(t, func() bool { return now() > begin }, patience)
+}
+
 func numbered(from, to int) (texts []string) {
 	for i := from; i < to; i++ {
 		texts = append(texts, fmt.Sprint(i))
@@ -155,6 +168,7 @@ func TestDurableTopicTellsOfALogThatBeganAnew(t *testing.T) {
 	server := testkit.StartRedis(t)
 	from, to := pair(t, server, broker.Retention{Messages: 10}, "durable")
 	server.Do("DEL", "wsd:{t:durable}:log")
+	tick(t, server) // else offsets could repeat
 	from.say(t, "durable", "1")
 	from.say(t, "durable", "2")
 	to.await(t, "gap:restarted:-1", "1", "2")

@@ -66,7 +66,7 @@ type topicBatch struct {
 	buf     []byte
 	count   int
 	payload int  // bytes counted in the queue
-	sealed  bool // a command was made of it
+	sealed  bool // takes no more messages
 	retried bool // the server did not have the script: sent as text
 	waiters []topicWaiter
 
@@ -114,10 +114,29 @@ func (q *topicQueue) publish(m broker.Message, answer chan<- topicAnswer) error 
 	}
 	box.mu.Unlock()
 	if err != nil {
-		q.release(box, 1, size)
-		q.lost.Add(1)
+		q.drop(box, size)
 	}
 	return err
+}
+
+// refuse counts a message that is not to be sent, so that subscribers learn of
+// it, and returns why; broker.ErrClosed after close.
+func (q *topicQueue) refuse(m broker.Message, why error) error {
+	box, err := q.admit(m.Topic, 0)
+	if box == nil {
+		return err
+	}
+	box.mu.Lock()
+	box.missLocked(1, reasonOf(why))
+	box.mu.Unlock()
+	q.drop(box, 0)
+	return why
+}
+
+// drop releases and counts a message that was not taken.
+func (q *topicQueue) drop(box *outbox, size int) {
+	q.release(box, 1, size)
+	q.lost.Add(1)
 }
 
 // admit makes room for a message. There is an outbox to release in spite of
@@ -216,6 +235,9 @@ func (o *outbox) lastLocked(size int) *topicBatch {
 func (o *outbox) missLocked(n int, why broker.GapReason) {
 	if o.addr.durable {
 		return // the log tells what is missing
+	}
+	if n > 0 && len(o.queue) > 0 {
+		o.queue[len(o.queue)-1].sealed = true // its messages have numbers in a row
 	}
 	o.next += uint64(n)
 	if o.why == 0 {

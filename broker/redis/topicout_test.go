@@ -221,6 +221,33 @@ func TestTopicQueueTellsWhatItLost(t *testing.T) {
 	}
 }
 
+// A message that was refused in between leaves a hole in the numbers, though the
+// command before it is not made yet.
+func TestTopicQueueNumbersWhatItRefused(t *testing.T) {
+	p := new(press)
+	q := queueOver(p, false, 1000, 1<<20)
+	put(t, q, "t", "0")
+	put(t, q, "t", "1")
+	if err := q.refuse(broker.Message{Topic: "t"}, broker.ErrUnavailable); !errors.Is(err, broker.ErrUnavailable) {
+		t.Error(err)
+	}
+	put(t, q, "t", "3")
+	var got []string
+	for p.count() > 0 {
+		command, done := p.next(t)
+		e, texts := envelope(t, command)
+		got = append(got, fmt.Sprint(e.first, e.why, texts))
+		done(taken)
+	}
+	if want := "[0 unknown [0 1] 3 reconnected [3]]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	q.close()
+	if err := q.refuse(broker.Message{Topic: "t"}, broker.ErrUnavailable); !errors.Is(err, broker.ErrClosed) {
+		t.Error(err)
+	}
+}
+
 // What waits behind a command that fails, while the connection is away, fails as
 // well: each waiter gets its answer.
 func TestTopicQueueAnswersEachWaiter(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,9 @@ const (
 	// maxMissing is above what can be missing: more is nonsense.
 	maxMissing = 1 << 40
 )
+
+// errNotProven says that no probe has come back lately.
+var errNotProven = errors.New("redis: no subscriber connection proves that messages pass")
 
 // redisTopics is broker.Topics over a Broker.
 type redisTopics struct{ b *Broker }
@@ -157,9 +162,21 @@ func (n *topicNode) Unsubscribe(topic string) {
 // Hot path: per message.
 func (n *topicNode) Publish(m broker.Message) error { return n.out.publish(m, nil) }
 
-// PublishWait implements broker.Node.
+// PublishWait implements broker.Node. A server that takes publications of a plain
+// topic, but from which nothing comes back, is as good as none: ErrUnavailable. A
+// durable one's subscribers will find the message in the log.
 func (n *topicNode) PublishWait(ctx context.Context, m broker.Message) (offset string, err error) {
+	if !n.out.commands.address(m.Topic).durable && !n.b.hub.proven() {
+		return "", n.out.refuse(m, notTaken(errNotProven))
+	}
 	return n.out.publishWait(ctx, m)
+}
+
+// proven reports whether messages were seen to pass lately, by any connection.
+func (h *hub) proven() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return slices.ContainsFunc(h.connsLocked(), (*conn).isUp)
 }
 
 // History implements broker.Node.
