@@ -19,8 +19,9 @@ import (
 // bridge.
 //
 // All that a node sends goes through one lane, so it is in order on each of the
-// two ways. Where they meet again, fence keeps a request behind what its sender
-// had put into the stream before.
+// two ways; in a Redis Cluster, where these may lead to different servers, a
+// request waits for the answers to the entries before it. Where the ways meet
+// again, fence keeps it behind those.
 type streamsNode struct {
 	*member
 	channels cluster.Channels
@@ -46,7 +47,7 @@ func newStreamsNode(b *Broker, namespace string, r broker.ClusterReceiver) (brok
 		n.kind = sharded
 	}
 	n.member = b.newMember(namespace, newUID(), r, n.open)
-	n.own.init(n.inbox)
+	n.own.init(n.inbox, &n.lost)
 	n.fence.init(n)
 	n.bridge.init(n)
 	if err := b.streams.join(n); err != nil {
@@ -84,7 +85,15 @@ func (n *streamsNode) Publish(m *cluster.Message) error {
 	if !ephemeral(m) || n.bridge.take() {
 		return n.add(m, nil)
 	}
-	return n.publish(n.channels.Broadcast(), m)
+	payload, err := cluster.AppendStreams(nil, m)
+	if err != nil {
+		return err
+	}
+	send := func() error { return n.send(n.kind, n.channels.Broadcast(), payload) }
+	if !n.b.clustered() {
+		return send()
+	}
+	return n.own.behind(n.b.opts.QueueMessages, n.b.opts.QueueBytes, len(payload), send)
 }
 
 // Respond implements broker.ClusterNode.
@@ -95,16 +104,11 @@ func (n *streamsNode) Respond(uid string, m *cluster.Message) error {
 	if n.bridge.asked.has(uid) {
 		return n.add(m, nil)
 	}
-	return n.publish(n.channels.Node(uid), m)
-}
-
-// publish sends a message by pub/sub.
-func (n *streamsNode) publish(channel string, m *cluster.Message) error {
 	payload, err := cluster.AppendStreams(nil, m)
 	if err != nil {
 		return err
 	}
-	return n.send(n.kind, channel, payload)
+	return n.send(n.kind, n.channels.Node(uid), payload)
 }
 
 // Append implements broker.ClusterLog.

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -22,12 +23,22 @@ const (
 // on the inbox's goroutine, their done is called.
 type ownEntries struct {
 	inbox *inbox
+	lost  *atomic.Uint64 // counts what behind refuses
 
 	mu      sync.Mutex
 	closed  bool          // mu
 	pending []*ownEntry   // mu; in the order of the lane, which is that of the stream
 	told    chan struct{} // mu; closed when an id becomes known
 	seen    cluster.ID    // mu; the inbox's goroutine has come to it
+	later   []laterSend   // mu; what waits for the answers to entries before it
+	bytes   int           // mu; of later
+}
+
+// laterSend is something that is sent when an entry has been answered.
+type laterSend struct {
+	after *ownEntry
+	size  int
+	send  func() error
 }
 
 // ownEntry is an entry between addEntry and its done.
@@ -39,7 +50,9 @@ type ownEntry struct {
 	err    error
 }
 
-func (o *ownEntries) init(in *inbox) { o.inbox, o.told = in, make(chan struct{}) }
+func (o *ownEntries) init(in *inbox, lost *atomic.Uint64) {
+	o.inbox, o.lost, o.told = in, lost, make(chan struct{})
+}
 
 // push has the lane take an entry, and notes it.
 func (o *ownEntries) push(e *ownEntry, most int, lane func() error) error {
@@ -68,9 +81,40 @@ func (o *ownEntries) answer(e *ownEntry, offset string, err error) {
 	e.known, e.id, e.offset, e.err = time.Now(), id, offset, err
 	close(o.told)
 	o.told = make(chan struct{})
+	o.sendLocked()
 	o.mu.Unlock()
 	if err != nil {
 		o.inbox.do(o.settle)
+	}
+}
+
+// behind sends something when all entries before it were answered: where the
+// server of the stream is another, it could arrive before them. most and mostBytes
+// bound what waits. What fails later is counted by send.
+func (o *ownEntries) behind(most, mostBytes, size int, send func() error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.pending) == 0 || !o.pending[len(o.pending)-1].known.IsZero() {
+		return send()
+	}
+	if len(o.later) >= most || o.bytes+size > mostBytes {
+		o.lost.Add(1)
+		return broker.ErrOverflow
+	}
+	o.later = append(o.later, laterSend{o.pending[len(o.pending)-1], size, send})
+	o.bytes += size
+	return nil
+}
+
+// sendLocked sends what need not wait any more. It is under the lock so that
+// nothing overtakes it.
+func (o *ownEntries) sendLocked() {
+	for len(o.later) > 0 && !o.later[0].after.known.IsZero() {
+		x := o.later[0]
+		o.later[0] = laterSend{}
+		o.later = o.later[1:]
+		o.bytes -= x.size
+		_ = x.send()
 	}
 }
 
@@ -163,7 +207,7 @@ func (o *ownEntries) close() {
 	o.mu.Lock()
 	o.closed = true
 	pending := o.pending
-	o.pending = nil
+	o.pending, o.later = nil, nil
 	o.mu.Unlock()
 	if len(pending) == 0 {
 		return

@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func TestOwnEntries(t *testing.T) {
 			got := ""
 			in := &inbox{maxMessages: 1, maxBytes: 1, receiver: broker.ClusterReceiver{Deliver: func(*cluster.Message) {}}}
 			o := new(ownEntries)
-			o.init(in)
+			o.init(in, new(atomic.Uint64))
 			var entries []*ownEntry
 			for range 3 {
 				e := &ownEntry{done: func(offset string, err error) {
@@ -109,5 +110,33 @@ func TestOwnEntries(t *testing.T) {
 			}, patience)
 			in.close()
 		})
+	}
+}
+
+// TestOwnEntriesBehind has requests wait for the entries before them.
+func TestOwnEntriesBehind(t *testing.T) {
+	var lost atomic.Uint64
+	o := new(ownEntries)
+	o.init(&inbox{maxMessages: 10, maxBytes: 1 << 20, closed: true}, &lost)
+	sent := ""
+	behind := func(name string) error {
+		return o.behind(3, 1000, 10, func() error { sent += name; return nil })
+	}
+	var entries [2]ownEntry
+	nothing := func() error { return nil }
+	err := errors.Join(behind("a"), o.push(&entries[0], 9, nothing), behind("b"), o.push(&entries[1], 9, nothing), behind("c"), behind("d"))
+	if err != nil || sent != "a" {
+		t.Errorf("sent %q, %v", sent, err)
+	}
+	if err := behind("too many"); !errors.Is(err, broker.ErrOverflow) || lost.Load() != 1 {
+		t.Errorf("%v, %d are lost", err, lost.Load())
+	}
+	o.answer(&entries[0], "1-0", nil)
+	if sent != "ab" {
+		t.Errorf("sent %q behind the first", sent)
+	}
+	o.answer(&entries[1], "", errors.New("refused"))
+	if err := behind("e"); err != nil || sent != "abcde" {
+		t.Errorf("sent %q behind the second, %v", sent, err)
 	}
 }
