@@ -34,7 +34,7 @@ func (s *server) openRedis(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if s.redis, err = redis.Open(ctx, opts); err != nil {
-		return exitError{exitBroker, fmt.Errorf("Redis is needed and can't be used: %w", err)}
+		return exitError{exitBroker, fmt.Errorf("--adapter %s needs Redis, which can't be used: %w", s.redisFlags.Adapter, err)}
 	}
 	s.log.Info("Redis", "servers", at.String(), "adapter", s.redisFlags.Adapter, "server_id", opts.Server)
 	return nil
