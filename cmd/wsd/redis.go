@@ -74,7 +74,7 @@ func (s *server) cluster() func(*socketio.Options) {
 	return func(opts *socketio.Options) {
 		opts.RequestTimeout = s.redisFlags.RequestTimeout
 		if s.redis != nil {
-			opts.Cluster = s.redis.Cluster()
+			opts.Cluster, opts.Presence, opts.ServerID = s.redis.Cluster(), s.redis.Presence(), s.sioFlags.ServerID
 		}
 	}
 }

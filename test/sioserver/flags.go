@@ -42,7 +42,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	namespaces := flags.String("namespaces", "/,/custom", "the namespaces, separated by commas")
 	origins := flags.String("cors-origin", "", "origins that may read the answers, separated by commas, or *")
 	parser := flags.String("parser", "json", "json or msgpack")
-	flags.StringVar(&cfg.serverID, "server-id", "", "this server's name")
+	flags.StringVar(&cfg.serverID, "server-id", "", "this server's name; with --redis-url its users are known by it to the others")
 	cfg.redis.register(flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -80,6 +80,9 @@ func (c *config) options(b *redis.Broker) socketio.Options {
 	}
 	if b != nil {
 		opts.Cluster = b.Cluster()
+		if c.serverID != "" {
+			opts.Presence, opts.ServerID = b.Presence(), c.serverID
+		}
 	}
 	if c.recovery > 0 {
 		opts.Recovery = &socketio.RecoveryOptions{MaxDisconnection: c.recovery}
