@@ -61,6 +61,7 @@ func (b *Broker) newMember(namespace, uid string, r broker.ClusterReceiver, open
 		whole:     make(chan struct{}),
 	}
 	m.ctx, m.end = context.WithCancel(context.Background())
+	b.presence.named(namespace, uid)
 	return m
 }
 
@@ -222,6 +223,7 @@ func (m *member) leave() bool {
 		return false
 	}
 	m.left = true
+	m.b.presence.unnamed(m.namespace, m.uid)
 	m.end()
 	m.inbox.close()
 	for _, s := range m.subs {

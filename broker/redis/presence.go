@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,40 @@ type presenceState struct {
 	lane *lane // of all that they tell, in the order of their calls
 
 	mu    sync.Mutex
-	names map[string]bool // mu; of servers that have joined by this Broker
+	names map[string]bool   // mu; of servers that have joined by this Broker
+	uids  map[string]string // mu; of this Broker's nodes of Cluster, by namespace
+}
+
+// maxUIDs bounds the namespaces whose nodes a server names in its lease.
+const maxUIDs = 64
+
+// named notes a node of Cluster, whose name others then learn from this server's
+// lease.
+func (s *presenceState) named(namespace, uid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uids == nil {
+		s.uids = map[string]string{}
+	}
+	if _, there := s.uids[namespace]; there || len(s.uids) < maxUIDs {
+		s.uids[namespace] = uid
+	}
+}
+
+// unnamed ends what named began.
+func (s *presenceState) unnamed(namespace, uid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uids[namespace] == uid {
+		delete(s.uids, namespace)
+	}
+}
+
+// allNamed is a copy of what is noted.
+func (s *presenceState) allNamed() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.uids)
 }
 
 // Parts of a lease's life.
@@ -149,7 +183,9 @@ func (n *presenceNode) keepLease() {
 	told := time.Time{}
 	for attempt := 0; ; attempt++ {
 		asked := time.Now()
-		fresh, err := n.b.hold(n.ctx, n.scripts.hold, n.server, &n.grant, life)
+		g := n.grant
+		g.UIDs = n.b.presence.allNamed()
+		fresh, err := n.b.hold(n.ctx, n.scripts.hold, n.server, &g, life)
 		next := life / keptPerLife
 		var taken *errTaken
 		switch {

@@ -468,3 +468,20 @@ func TestPresenceLeavesWithoutRedis(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// A server's lease names its nodes of the Cluster.
+func TestServersNameTheirNodes(t *testing.T) {
+	r := testkit.StartRedis(t)
+	b := openBroker(t, r.URL(), short)
+	node, err := b.Cluster().Join("/chat", broker.ClusterReceiver{Deliver: func(*cluster.Message) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Leave()
+	joinPresence(t, b, "s")
+	watcher := joinPresence(t, openBroker(t, r.URL(), short), "w")
+	testkit.Eventually(t, func() bool {
+		all, err := watcher.Servers(t.Context())
+		return err == nil && len(all) == 2 && all[0].Name == "s" && all[0].UIDs["/chat"] == node.UID() && len(all[1].UIDs) == 0
+	}, patience)
+}
