@@ -191,6 +191,40 @@ func TestLookupStaleness(t *testing.T) {
 	}
 }
 
+// A connection that is dead without being closed does not keep an answer alive:
+// the cache goes with the connection, long before LookupTTL.
+func TestLookupBehindADeadConnection(t *testing.T) {
+	r := testkit.StartRedis(t)
+	p := testkit.StartProxy(t, r.Addr)
+	a := joinPresence(t, openBroker(t, r.URL(), short), "a")
+	b := joinPresence(t, openBroker(t, "redis://"+p.Addr, func(o *Options) {
+		short(o)
+		o.LookupTTL = time.Hour
+	}), "b")
+	isUp(t, a)
+	if err := a.Enter("u", "c", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	sees(t, b, "u", "c@a")
+	p.Stall(true, true)
+	if err := a.Exit("u", "c"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, func() bool {
+		_, err := seen(t, b, "u")
+		return errors.Is(err, broker.ErrUnavailable)
+	}, patience)
+	// Once it is found out, nobody is told of the past any more.
+	for range 3 {
+		if got, err := seen(t, b, "u"); err == nil && len(got) > 0 {
+			t.Errorf("an answer of the past: %q", got)
+		}
+	}
+	p.Stall(false, false)
+	sees(t, b, "u")
+	isUp(t, b)
+}
+
 // presenceChild is set to the address of Redis in a process that is to be killed.
 const presenceChild = "WSD_PRESENCE_CHILD"
 

@@ -19,11 +19,11 @@ type present struct {
 	b *Broker
 }
 
-// presences is what the suite needs.
-func presences(t *testing.T, r *testkit.Redis, edit func(*Options)) brokertest.PresenceCluster {
+// presences is what the suite needs. at is the server that has a key.
+func presences(t *testing.T, url string, at func(key string) *testkit.Redis, edit func(*Options)) brokertest.PresenceCluster {
 	return brokertest.PresenceCluster{
 		Process: func() broker.Presence {
-			b := openBroker(t, r.URL(), func(o *Options) {
+			b := openBroker(t, url, func(o *Options) {
 				o.Lease = shortLease
 				if edit != nil {
 					edit(o)
@@ -38,16 +38,27 @@ func presences(t *testing.T, r *testkit.Redis, edit func(*Options)) brokertest.P
 				t.Error(err)
 			}
 		},
-		Entry: func(user string) (*broker.Connection, string) { return readByNode(r, user) },
+		Entry: func(user string) (*broker.Connection, string) { return readEntry(at, user) },
 	}
+}
+
+// only is the place of all keys of a single server.
+func only(r *testkit.Redis) func(string) *testkit.Redis {
+	return func(string) *testkit.Redis { return r }
 }
 
 // readByNode is what a Node server reads of a user.
 func readByNode(r *testkit.Redis, user string) (newest *broker.Connection, owner string) {
-	owner, _ = r.Do("HGET", "user:connections", user).(string)
-	id, _ := r.Do("HGET", "user:"+user, "socketId").(string)
-	server, _ := r.Do("HGET", "user:"+user, "serverId").(string)
-	status, _ := r.Do("HGET", "user:"+user, "status").(string)
+	return readEntry(only(r), user)
+}
+
+func readEntry(at func(key string) *testkit.Redis, user string) (newest *broker.Connection, owner string) {
+	get := func(key, field string) string {
+		value, _ := at(key).Do("HGET", key, field).(string)
+		return value
+	}
+	owner = get("user:connections", user)
+	id, server, status := get("user:"+user, "socketId"), get("user:"+user, "serverId"), get("user:"+user, "status")
 	if server == "" && id == "" && status == "" {
 		return nil, owner
 	}
@@ -59,7 +70,8 @@ func readByNode(r *testkit.Redis, user string) (newest *broker.Connection, owner
 
 func TestPresenceSuite(t *testing.T) {
 	brokertest.Presence(t, func(t *testing.T) brokertest.PresenceCluster {
-		return presences(t, testkit.StartRedis(t), nil)
+		r := testkit.StartRedis(t)
+		return presences(t, r.URL(), only(r), nil)
 	})
 }
 
@@ -68,6 +80,7 @@ func TestPresenceSuiteWithoutTracking(t *testing.T) {
 		t.Skip("the suite again")
 	}
 	brokertest.Presence(t, func(t *testing.T) brokertest.PresenceCluster {
-		return presences(t, testkit.StartRedis(t), func(o *Options) { o.NoTracking = true })
+		r := testkit.StartRedis(t)
+		return presences(t, r.URL(), only(r), func(o *Options) { o.NoTracking = true })
 	})
 }
