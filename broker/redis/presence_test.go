@@ -81,6 +81,6 @@ func TestPresenceSuiteWithoutTracking(t *testing.T) {
 	}
 	brokertest.Presence(t, func(t *testing.T) brokertest.PresenceCluster {
 		r := testkit.StartRedis(t)
-		return presences(t, r.URL(), only(r), func(o *Options) { o.NoTracking = true })
+		return presences(t, r.URL(), only(r), func(o *Options) { o.NoTracking, o.LookupTTL = true, 50*time.Millisecond })
 	})
 }
