@@ -202,3 +202,33 @@ func TestServersOverRedis(t *testing.T) {
 	redis.Restart()
 	testkit.Eventually(t, func() bool { return a.health().Broker.Up }, patience)
 }
+
+// Who has somebody's secret of recovery, but not a token of theirs, does not
+// become them on another server either.
+func TestSessionsStayTheirUsers(t *testing.T) {
+	redis := testkit.StartRedis(t)
+	flags := []string{"--adapter", "streams", "--redis-url", redis.URL(), "--recovery", "1m", "--jwt-secret", testSecret, "--sio-relay", "say=lobby", "--sio-allow-join", "lobby"}
+	a := serve(t, append(flags, "--server-id", "a")...)
+	b := serve(t, append(flags, "--server-id", "b")...)
+	for _, x := range []struct{ who, says string }{{"ann", `"sid":"`}, {"bob", `"code":"unauthorized"`}} {
+		c, answer := a.open(sioSocket, nil).enter("/", withToken(token(t)))
+		var hello struct{ PID string }
+		if err := json.Unmarshal([]byte(strings.TrimPrefix(answer, "40")), &hello); err != nil || hello.PID == "" {
+			t.Fatal(answer)
+		}
+		c.must("ok", `"join","lobby"`)
+		other := b.connect("/", withToken(token(t, user("eve"))))
+		other.must("ok", `"join","lobby"`)
+		other.emit(`"say","lobby",1`)
+		var args []any
+		if err := json.Unmarshal([]byte(strings.TrimPrefix(c.text(), "42")), &args); err != nil || len(args) != 4 {
+			t.Fatalf("%v, %v", args, err)
+		}
+		c.conn.Close()
+		testkit.Eventually(t, func() bool { return redis.Do("EXISTS", "sio:session:"+hello.PID) == int64(1) }, patience)
+		claim := `{"token":"` + token(t, user(x.who)) + `","pid":"` + hello.PID + `","offset":"` + args[3].(string) + `"}`
+		if _, answer := b.open(sioSocket, nil).enter("/", claim); !strings.Contains(answer, x.says) || strings.Contains(answer, hello.PID) != (x.who == "ann") {
+			t.Errorf("%s: %s", x.who, answer)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -327,5 +328,42 @@ func TestHandshakeOfNode(t *testing.T) {
 	if h.Headers["host"] != "x:1" || h.Address != "::ffff:127.0.0.1" || h.Issued != 1795860000000 ||
 		h.Query["EIO"] != "4" || h.Query["transport"] != "websocket" || h.Query["twice"] != "2" || string(h.Auth) != `{"token":"t"}` {
 		t.Errorf("%+v", h)
+	}
+}
+
+// A namespace that is cleaned up is no node any more, and one that is made behind
+// Close never is.
+func TestNamespacesLeaveTheCluster(t *testing.T) {
+	nodes := broker.NewMemoryCluster()
+	observer, err := nodes.Join("/room-1", broker.ClusterReceiver{Deliver: func(*cluster.Message) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer observer.Leave()
+	others := func() int {
+		m, err := observer.Members(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		return m.Others
+	}
+	srv := serve(t, socketio.Options{Cluster: nodes, CleanupEmptyNamespaces: true}, func(io *socketio.Server) {
+		io.OfPattern(regexp.MustCompile(`^/room-\d+$`))
+	})
+	c := srv.dial(t)
+	c.join("40/room-1,")
+	if n := others(); n != 1 {
+		t.Errorf("%d nodes", n)
+	}
+	c.send("41/room-1,")
+	eventually(t, func() bool { return others() == 0 })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := srv.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	srv.Of("/room-1")
+	if n := others(); n != 0 {
+		t.Errorf("%d nodes behind Close", n)
 	}
 }

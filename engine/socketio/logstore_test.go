@@ -14,6 +14,7 @@ import (
 
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/cluster"
+	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine/socketio"
 )
 
@@ -447,5 +448,72 @@ func TestLoggedEventThatCannotBeSent(t *testing.T) {
 	}
 	if err := srv.Emit("x", make(chan int)); err == nil {
 		t.Error("a channel can be sent")
+	}
+}
+
+// capture is a log whose receivers a test has at hand.
+type capture struct {
+	broker.Cluster
+	receivers chan broker.ClusterReceiver
+}
+
+func (c *capture) Join(namespace string, r broker.ClusterReceiver) (broker.ClusterNode, error) {
+	n, err := c.Cluster.Join(namespace, r)
+	c.receivers <- r
+	return n, err
+}
+
+// foreign is an event of another node.
+func foreign(offset, text string, change ...func(*cluster.Message)) *cluster.Message {
+	m := &cluster.Message{Kind: cluster.Broadcast, UID: "other", Namespace: "/", Offset: offset}
+	m.Packet = cluster.Packet{Type: sio.Event, Payload: sio.Payload{JSON: []byte(`["` + text + `"]`)}}
+	for _, fn := range change {
+		fn(m)
+	}
+	return m
+}
+
+// A client keeps the offset of the last event that had one: it must be the
+// highest. Only plain events have one.
+func TestOffsetsRise(t *testing.T) {
+	log := &capture{memoryLog(), make(chan broker.ClusterReceiver, 1)}
+	sockets := make(chan *socketio.Socket, 1)
+	srv := serve(t, socketio.Options{Cluster: log, Recovery: &socketio.RecoveryOptions{}}, announce(sockets))
+	r := wait(t, log.receivers)
+	c := srv.dial(t)
+	come(t, c)
+	wait(t, sockets)
+	r.Deliver(foreign("9-5", "a"))
+	r.Deliver(foreign("9-4", "late"))
+	r.Deliver(foreign("10-0", "b"))
+	r.Deliver(foreign("11-0", "volatile", func(m *cluster.Message) { m.Options.Flags.Volatile = true }))
+	r.Deliver(foreign("12-0", "acknowledged elsewhere", func(m *cluster.Message) { m.Packet.HasID = true }))
+	r.Deliver(foreign("", "without"))
+	r.Deliver(foreign("x", "malformed"))
+	c.expect(`42["a","9-5"]`, `42["late"]`, `42["b","10-0"]`, `42["volatile"]`, `42["acknowledged elsewhere"]`, `42["without"]`, `42["malformed"]`)
+
+	// A broker that has lost its log begins anew, perhaps below.
+	r.Deliver(foreign("3-0", "below"))
+	r.Gap(broker.Gap{Reason: broker.Restarted, Lost: -1})
+	r.Deliver(foreign("4-0", "anew"))
+	c.expect(`42["below"]`, `42["anew","4-0"]`)
+}
+
+func TestGaps(t *testing.T) {
+	log := &capture{broker.NewMemoryCluster(), make(chan broker.ClusterReceiver, 1)}
+	told := newJournal()
+	srv := serve(t, socketio.Options{Cluster: log}, func(io *socketio.Server) {
+		io.OnGap(func(nsp *socketio.Namespace, g broker.Gap) {
+			told.add(fmt.Sprint(nsp.Name(), " ", g.Reason, " ", g.Lost))
+			panic("as told")
+		})
+		io.OnGap(func(*socketio.Namespace, broker.Gap) { told.add("second") })
+	})
+	r := wait(t, log.receivers)
+	r.Gap(broker.Gap{Reason: broker.Reconnected, Lost: -1})
+	r.Gap(broker.Gap{Reason: broker.Overflow, Lost: 3})
+	told.expect(t, "/ reconnected -1", "second", "/ overflow 3", "second")
+	if st := srv.Stats(); st.ClusterGaps != 2 || st.ClusterGapLost != 3 || st.Panics != 2 {
+		t.Errorf("%d gaps, %d lost, %d panics", st.ClusterGaps, st.ClusterGapLost, st.Panics)
 	}
 }
