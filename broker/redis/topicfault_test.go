@@ -118,6 +118,32 @@ func (s *stream) check(t *testing.T, lines []string) (arrived map[int]bool, gaps
 	return arrived, gaps
 }
 
+// checkDurable is check for a topic that may lose nothing which was accepted.
+func (s *stream) checkDurable(t *testing.T, lines []string) {
+	t.Helper()
+	arrived, last := map[int]bool{}, -1
+	for _, line := range lines {
+		if line == "end" {
+			continue
+		}
+		n, err := strconv.Atoi(line)
+		if err != nil || n <= last {
+			t.Fatalf("%q after %d", line, last)
+		}
+		arrived[n], last = true, n
+	}
+	missing := 0
+	for _, n := range s.accepted {
+		if !arrived[n] {
+			missing++
+		}
+	}
+	if missing > 0 || len(s.accepted) == 0 {
+		t.Errorf("%d of %d accepted messages are missing", missing, len(s.accepted))
+	}
+	t.Logf("%d published, %d arrived, %d accepted", s.next, len(arrived), len(s.accepted))
+}
+
 // faults are what happens to a server, or the connections to it.
 var faults = []struct {
 	name string
@@ -146,7 +172,7 @@ func TestDurableTopicUnderFaults(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
 			server := testkit.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-			from, to := pair(t, server, broker.Retention{Messages: 1_000_000}, "durable")
+			from, to := pair(t, server.URL(), broker.Retention{Messages: 1_000_000}, "durable")
 			s := startStream(from, "durable")
 			for range rounds() {
 				to.progress(t, 50)
@@ -154,30 +180,29 @@ func TestDurableTopicUnderFaults(t *testing.T) {
 				to.progress(t, 50)
 			}
 			s.end(t, from, to, "durable")
-			arrived := map[int]bool{}
-			last := -1
-			for _, line := range to.read() {
-				n, err := strconv.Atoi(line)
-				if line == "end" {
-					continue
-				}
-				if err != nil || n <= last {
-					t.Fatalf("%q after %d", line, last)
-				}
-				arrived[n], last = true, n
-			}
-			missing := 0
-			for _, n := range s.accepted {
-				if !arrived[n] {
-					missing++
-				}
-			}
-			if missing > 0 || len(s.accepted) == 0 {
-				t.Errorf("%d of %d accepted messages are missing", missing, len(s.accepted))
-			}
-			t.Logf("%d published, %d arrived, %d accepted", s.next, len(arrived), len(s.accepted))
+			s.checkDurable(t, to.read())
 		})
 	}
+}
+
+// A durable topic's log and channel go to another server of a Cluster together.
+func TestDurableTopicWhoseSlotMigrates(t *testing.T) {
+	c := testkit.StartRedisCluster(t, 3, 0)
+	from, to := pair(t, c.URL(), broker.Retention{Messages: 1_000_000}, "durable")
+	s := startStream(from, "durable")
+	slot := c.Slot("wsd:{t:durable}")
+	for range rounds() {
+		to.progress(t, 50)
+		for _, m := range c.Masters {
+			if m != c.Owner(slot) {
+				c.MigrateSlot(slot, m)
+				break
+			}
+		}
+		to.progress(t, 50)
+	}
+	s.end(t, from, to, "durable")
+	s.checkDurable(t, to.read())
 }
 
 // A plain topic may lose messages, and says where.
@@ -186,7 +211,7 @@ func TestPlainTopicUnderFaults(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
 			server := testkit.StartRedis(t)
-			from, to := pair(t, server, broker.Retention{}, "plain")
+			from, to := pair(t, server.URL(), broker.Retention{}, "plain")
 			s := startStream(from, "plain")
 			for range rounds() {
 				to.progress(t, 50)
@@ -206,7 +231,7 @@ func TestPlainTopicUnderFaults(t *testing.T) {
 // A server that comes back empty is told as a gap, and the topic goes on.
 func TestDurableTopicOverAServerThatForgets(t *testing.T) {
 	server := testkit.StartRedis(t)
-	from, to := pair(t, server, broker.Retention{Messages: 1000}, "durable")
+	from, to := pair(t, server.URL(), broker.Retention{Messages: 1000}, "durable")
 	from.say(t, "durable", "1")
 	to.await(t, "1")
 	server.Restart()

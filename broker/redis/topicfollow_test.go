@@ -85,10 +85,10 @@ func keeping(keep broker.Retention) func(*Options) {
 }
 
 // pair is a publisher and a subscriber of a topic, each with a Broker of its own.
-func pair(t *testing.T, server *testkit.Redis, keep broker.Retention, topic string) (from, to *diary) {
+func pair(t *testing.T, url string, keep broker.Retention, topic string) (from, to *diary) {
 	t.Helper()
-	from = keepDiary(t, openBroker(t, server.URL(), keeping(keep)))
-	to = keepDiary(t, openBroker(t, server.URL(), keeping(keep)))
+	from = keepDiary(t, openBroker(t, url, keeping(keep)))
+	to = keepDiary(t, openBroker(t, url, keeping(keep)))
 	to.Subscribe(topic)
 	testkit.Eventually(t, func() bool {
 		from.say(t, topic, "up?")
@@ -132,7 +132,7 @@ func numbered(from, to int) (texts []string) {
 
 func TestDurableTopicFillsAHole(t *testing.T) {
 	server, keep := testkit.StartRedis(t), broker.Retention{Messages: 1000}
-	from, to := pair(t, server, keep, "durable")
+	from, to := pair(t, server.URL(), keep, "durable")
 	from.say(t, "durable", "before")
 	logOnly(server, "durable", keep, numbered(0, 250)...)
 	from.say(t, "durable", "after")
@@ -147,7 +147,7 @@ func TestDurableTopicFillsAHole(t *testing.T) {
 func TestDurableTopicTellsWhatWasTrimmed(t *testing.T) {
 	server, keep := testkit.StartRedis(t), broker.Retention{Messages: 10}
 	server.Do("CONFIG", "SET", "stream-node-max-entries", "10") // trims to the message, nearly
-	from, to := pair(t, server, keep, "durable")
+	from, to := pair(t, server.URL(), keep, "durable")
 	logOnly(server, "durable", keep, numbered(0, 95)...)
 	from.say(t, "durable", "after")
 	testkit.Eventually(t, func() bool { return slices.Contains(to.read(), "after") }, patience)
@@ -166,7 +166,7 @@ func TestDurableTopicTellsWhatWasTrimmed(t *testing.T) {
 
 func TestDurableTopicTellsOfALogThatBeganAnew(t *testing.T) {
 	server := testkit.StartRedis(t)
-	from, to := pair(t, server, broker.Retention{Messages: 10}, "durable")
+	from, to := pair(t, server.URL(), broker.Retention{Messages: 10}, "durable")
 	server.Do("DEL", "wsd:{t:durable}:log")
 	tick(t, server) // else offsets could repeat
 	from.say(t, "durable", "1")
@@ -176,7 +176,7 @@ func TestDurableTopicTellsOfALogThatBeganAnew(t *testing.T) {
 
 func TestDurableTopicThatExpired(t *testing.T) {
 	server := testkit.StartRedis(t)
-	from, to := pair(t, server, broker.Retention{Age: 50 * time.Millisecond}, "durable")
+	from, to := pair(t, server.URL(), broker.Retention{Age: 50 * time.Millisecond}, "durable")
 	for _, text := range []string{"1", "2"} {
 		testkit.Eventually(t, func() bool { return server.Do("EXISTS", "wsd:{t:durable}:log") == int64(0) }, patience)
 		from.say(t, "durable", text)
@@ -187,7 +187,7 @@ func TestDurableTopicThatExpired(t *testing.T) {
 // What makes no sense is counted and passed over, on both kinds of topics.
 func TestTopicsSurviveGarbage(t *testing.T) {
 	server := testkit.StartRedis(t)
-	from, to := pair(t, server, broker.Retention{Messages: 1000}, "durable")
+	from, to := pair(t, server.URL(), broker.Retention{Messages: 1000}, "durable")
 	to.Subscribe("plain")
 	testkit.Eventually(t, func() bool {
 		from.say(t, "plain", "up?")

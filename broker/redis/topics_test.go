@@ -1,8 +1,6 @@
 package redis
 
 import (
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -12,12 +10,14 @@ import (
 
 func TestTopicsSuite(t *testing.T) {
 	server := testkit.StartRedis(t)
-	topicsSuite(t, server, server.URL())
+	topicsSuite(t, server.URL(), server)
 }
 
-func topicsSuite(t *testing.T, server *testkit.Redis, url string) {
+func topicsSuite(t *testing.T, url string, servers ...*testkit.Redis) {
 	brokertest.Topics(t, func(t *testing.T) func() broker.Topics {
-		server.Do("FLUSHALL")
+		for _, s := range servers {
+			s.Do("FLUSHALL")
+		}
 		return func() broker.Topics {
 			return openBroker(t, url, func(o *Options) { o.Durable = brokertest.Durable }).Topics()
 		}
@@ -27,14 +27,10 @@ func topicsSuite(t *testing.T, server *testkit.Redis, url string) {
 // In a Cluster topics go by sharded pub/sub, from the script of a durable one as
 // well.
 func TestTopicsSuiteInACluster(t *testing.T) {
-	server := testkit.StartRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(testkit.FreePort(t)))
-	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-	testkit.Eventually(t, func() bool {
-		info, _ := server.Do("CLUSTER", "INFO").(string)
-		return strings.HasPrefix(info, "cluster_state:ok")
-	}, patience)
-	topicsSuite(t, server, "redis+cluster://"+server.Addr)
-	if server.Info("cmdstat_spublish") == "" || server.Info("cmdstat_evalsha") == "" {
+	c := testkit.StartRedisCluster(t, 3, 0)
+	topicsSuite(t, c.URL(), c.Masters...)
+	owner := c.Owner(c.Slot("wsd:{t:durable/t}"))
+	if owner.Info("cmdstat_spublish") == "" || owner.Info("cmdstat_evalsha") == "" {
 		t.Error("no SPUBLISH, or no script")
 	}
 }
