@@ -181,6 +181,29 @@ func TestRefusedSubscription(t *testing.T) {
 	testkit.Eventually(t, func() bool { return e.has("forbidden:1") }, patience)
 }
 
+// TestProbesFindTwoServers has the publishing connection come back at another
+// server than the subscribing one is at, as after a failover that nobody was told
+// of: every command works, and nothing arrives. Only probes find that out.
+func TestProbesFindTwoServers(t *testing.T) {
+	old, other := testkit.StartRedis(t), testkit.StartRedis(t)
+	p := testkit.StartProxy(t, old.Addr)
+	b := openBroker(t, "redis://"+p.Addr, fast)
+	e, s := listen(t, b, plain, "a")
+	p.Target(other.Addr)
+	old.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	testkit.Eventually(t, func() bool { return b.Stats().ProbesLost > 0 }, patience)
+	testkit.Eventually(t, func() bool { return b.Health().Up && b.Stats().Resets > 0 }, patience)
+	stands(t, s)
+	l := b.newLane("test")
+	if err := l.push(1, publishCmd("a", "1"), nil); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, func() bool { return e.has("a:1") }, patience)
+	if n := subscribers(other, "a"); n != 1 || e.gaps() == 0 {
+		t.Errorf("%d subscribers at the new server, %d gaps", n, e.gaps())
+	}
+}
+
 // TestOpenFails names the server, and not the password.
 func TestOpenFails(t *testing.T) {
 	r := testkit.StartRedis(t)

@@ -14,7 +14,6 @@ type Proxy struct {
 	Addr string // where it listens
 
 	t        testing.TB
-	target   string
 	listener net.Listener
 	wg       sync.WaitGroup
 
@@ -22,6 +21,7 @@ type Proxy struct {
 	changed chan struct{} // closed when what follows has changed
 	up      lineState     // from client to server
 	down    lineState     // from server to client
+	target  string
 	refuse  bool
 	closed  bool
 	conns   map[net.Conn]struct{}
@@ -85,6 +85,9 @@ func (p *Proxy) Cut() {
 // Refuse has new connections be closed at once, or not any more.
 func (p *Proxy) Refuse(refuse bool) { p.set(func() { p.refuse = refuse }) }
 
+// Target has new connections go to another server; those that stand, stay.
+func (p *Proxy) Target(addr string) { p.set(func() { p.target = addr }) }
+
 func (p *Proxy) close() {
 	p.set(func() { p.closed = true })
 	p.listener.Close()
@@ -125,7 +128,10 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) serve(client net.Conn) {
 	defer p.remove(client)
-	server, err := net.DialTimeout("tcp", p.target, respTimeout)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	server, err := net.DialTimeout("tcp", target, respTimeout)
 	if err != nil || !p.add(server) {
 		return
 	}
