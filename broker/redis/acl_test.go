@@ -64,7 +64,7 @@ func TestACL(t *testing.T) {
 		{"presence", "", func(t *testing.T, r *testkit.Redis) {
 			brokertest.Presence(t, func(t *testing.T) brokertest.PresenceCluster {
 				r.Do("FLUSHALL")
-				return presences(t, r, func(o *Options) { o.URLs = []string{aclURL(r)} })
+				return presences(t, aclURL(r), only(r), nil)
 			})
 		}},
 	} {
