@@ -54,7 +54,7 @@ func TestACL(t *testing.T) {
 		rules string // more, for this one
 		run   func(t *testing.T, r *testkit.Redis)
 	}{
-		{"topics", "", func(t *testing.T, r *testkit.Redis) { topicsSuite(t, r, aclURL(r)) }},
+		{"topics", "", func(t *testing.T, r *testkit.Redis) { topicsSuite(t, aclURL(r), r) }},
 		{"classic", " &socket.io#/#* &socket.io#/other#* &socket.io#/o#* &socket.io#/suite#*", aclCluster(Classic)},
 		{"sharded", "", aclCluster(Sharded)},
 		{"streams", "", func(t *testing.T, r *testkit.Redis) {
