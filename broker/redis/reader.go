@@ -18,6 +18,10 @@ import (
 // is noticed after this and Options.CommandTimeout.
 const readBlock = 2 * time.Second
 
+// slowTake is how long entries may take to be handed over before the stream may
+// have dropped others meanwhile.
+const slowTake = 5 * time.Millisecond
+
 // errStale says that the reader's connection leads to a server that has not got
 // what the master has: after a failover, say.
 var errStale = errors.New("redis: the stream is read from a server that is not its master")
@@ -76,7 +80,8 @@ func (r *reader) follow(ctx context.Context, conn rueidis.DedicatedClient, alive
 	for ctx.Err() == nil {
 		var entries []rueidis.XRangeSlice
 		var err error
-		if behind || time.Since(compared) >= readBlock {
+		looked := behind || time.Since(compared) >= readBlock
+		if looked {
 			entries, err = r.compare(ctx, conn)
 			compared = time.Now()
 		} else {
@@ -87,8 +92,14 @@ func (r *reader) follow(ctx context.Context, conn rueidis.DedicatedClient, alive
 		}
 		alive()
 		r.settle()
-		behind = len(entries) >= r.b.opts.StreamReadCount
+		full := len(entries) >= r.b.opts.StreamReadCount
+		if full && !looked {
+			behind = true // what is before them may be missing: they are read again
+			continue
+		}
+		began := time.Now()
 		r.take(ctx, entries)
+		behind = full || time.Since(began) > slowTake
 	}
 	return ctx.Err()
 }

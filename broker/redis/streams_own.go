@@ -25,13 +25,15 @@ type ownEntries struct {
 	inbox *inbox
 	lost  *atomic.Uint64 // counts what behind refuses
 
-	mu      sync.Mutex
-	closed  bool          // mu
-	pending []*ownEntry   // mu; in the order of the lane, which is that of the stream
-	told    chan struct{} // mu; closed when an id becomes known
-	seen    cluster.ID    // mu; the inbox's goroutine has come to it
-	later   []laterSend   // mu; what waits for the answers to entries before it
-	bytes   int           // mu; of later
+	mu       sync.Mutex
+	closed   bool          // mu
+	pending  []*ownEntry   // mu; in the order of the lane, which is that of the stream
+	unknown  int           // mu; of pending: those without an answer
+	answered cluster.ID    // mu; the last id that an answer told
+	told     chan struct{} // mu; closed when there is an answer
+	seen     cluster.ID    // mu; the inbox's goroutine has come to it
+	later    []laterSend   // mu; what waits for the answers to entries before it
+	bytes    int           // mu; of later
 }
 
 // laterSend is something that is sent when an entry has been answered.
@@ -68,6 +70,7 @@ func (o *ownEntries) push(e *ownEntry, most int, lane func() error) error {
 		return err
 	}
 	o.pending = append(o.pending, e)
+	o.unknown++
 	return nil
 }
 
@@ -79,6 +82,13 @@ func (o *ownEntries) answer(e *ownEntry, offset string, err error) {
 	}
 	o.mu.Lock()
 	e.known, e.id, e.offset, e.err = time.Now(), id, offset, err
+	o.unknown--
+	if err == nil {
+		o.answered = id
+	}
+	for len(o.pending) > 0 && o.pending[0].done == nil && !o.pending[0].known.IsZero() {
+		o.pending = o.pending[1:] // nobody waits
+	}
 	close(o.told)
 	o.told = make(chan struct{})
 	o.sendLocked()
@@ -139,7 +149,7 @@ func (o *ownEntries) reach(id cluster.ID) {
 		if o.seen.Compare(id) < 0 {
 			o.seen = id
 		}
-		told, wait := o.told, o.awaitsLocked(id)
+		told, wait := o.told, o.unknown > 0 && o.answered.Compare(id) < 0
 		o.mu.Unlock()
 		if !wait {
 			break
@@ -152,19 +162,6 @@ func (o *ownEntries) reach(id cluster.ID) {
 		break
 	}
 	o.settle()
-}
-
-// awaitsLocked reports whether the answer that tells of id may be to come.
-func (o *ownEntries) awaitsLocked(id cluster.ID) bool {
-	for _, e := range o.pending {
-		switch {
-		case e.known.IsZero():
-			return true
-		case e.err == nil && e.id.Compare(id) >= 0:
-			return false
-		}
-	}
-	return false
 }
 
 // settle calls done of the first entries, as far as they have failed, or the
@@ -207,7 +204,7 @@ func (o *ownEntries) close() {
 	o.mu.Lock()
 	o.closed = true
 	pending := o.pending
-	o.pending, o.later = nil, nil
+	o.pending, o.later, o.unknown = nil, nil, 0
 	o.mu.Unlock()
 	if len(pending) == 0 {
 		return

@@ -140,3 +140,17 @@ func TestOwnEntriesBehind(t *testing.T) {
 		t.Errorf("sent %q behind the second, %v", sent, err)
 	}
 }
+
+// TestOwnEntriesUnread has entries that nobody waits for, and no reader: they do
+// not fill up what may wait.
+func TestOwnEntriesUnread(t *testing.T) {
+	o := new(ownEntries)
+	o.init(&inbox{maxMessages: 10, maxBytes: 1 << 20}, new(atomic.Uint64))
+	for i := range uint64(100) {
+		e := new(ownEntry)
+		if err := o.push(e, 2, func() error { return nil }); err != nil {
+			t.Fatalf("entry %d: %v", i, err)
+		}
+		o.answer(e, cluster.ID{Ms: i + 1}.String(), nil)
+	}
+}
