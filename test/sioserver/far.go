@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/broker/redis"
 	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine/socketio"
 )
@@ -162,9 +165,29 @@ func (sp *space) received(first string) []any {
 	return events
 }
 
+// stats are what a test wants to know of the process: {goroutines, gaps, lost,
+// unlogged, up, reason}.
+func (sp *space) stats() map[string]any {
+	s := sp.server.Stats()
+	all := map[string]any{"goroutines": runtime.NumGoroutine(), "gaps": s.ClusterGaps, "unlogged": s.Unlogged, "up": true}
+	if sp.nodes != nil {
+		h := sp.nodes.Health()
+		all["lost"], all["up"], all["reason"] = h.Lost, h.Up, h.Reason
+	}
+	return all
+}
+
+// tellGap is what clients hear when events of other nodes are missing: "gap",
+// with the reason and the number, -1 if that is not known.
+func tellGap(nsp *socketio.Namespace, g broker.Gap) {
+	// Emit fails for an event that can't be encoded only, or a node that ends.
+	_ = nsp.Local().Emit("gap", g.Reason.String(), g.Lost)
+}
+
 // serve registers the events of a namespace.
-func serve(nsp *socketio.Namespace) {
-	sp := &space{Namespace: nsp}
+func serve(server *socketio.Server, nodes *redis.Broker, name string) {
+	nsp := server.Of(name)
+	sp := &space{Namespace: nsp, server: server, nodes: nodes}
 	nsp.OnConnection(func(s *socketio.Socket) {
 		_ = s.Emit("auth", s.Auth()) // who is gone already needs none
 	})

@@ -5,7 +5,8 @@
 //
 // In its namespaces, "/" and "/custom" if not told others, it emits "auth" with the handshake's auth
 // when a client connects, answers "message" with "message-back" and
-// acknowledges "message-with-ack", both with the same arguments. At /engine.io/ it
+// acknowledges "message-with-ack", both with the same arguments. Clients hear "gap"
+// when events of other nodes are missing. At /engine.io/ it
 // sends every Engine.IO message back. With --redis-url it is a node of a cluster
 // that may have Node servers in it.
 package main
@@ -78,8 +79,9 @@ func run(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	app := engine.New(engine.Options{MaxHTTP: maxHTTP})
 	server := socketio.New(cfg.options(nodes))
 	for _, name := range cfg.namespaces {
-		serve(server.Of(name))
+		serve(server, nodes, name)
 	}
+	server.OnGap(tellGap)
 	echo, err := engineio.New(cfg.engine, echoHandler{})
 	if err != nil {
 		return err
