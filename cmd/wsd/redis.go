@@ -84,6 +84,14 @@ type brokerHealth struct {
 	Up     bool    `json:"up"`
 	Reason string  `json:"reason,omitempty"` // why not
 	LagMS  float64 `json:"lag_ms"`           // of the last message that was sent out and came back
+	Topics losses  `json:"topics"`           // of /topics/...
+	SIO    losses  `json:"socketio"`         // of Socket.IO's namespaces
+}
+
+// losses are what did not get through between servers, since the start.
+type losses struct {
+	Gaps uint64 `json:"gaps"` // times that messages of other servers were lost, or may have been
+	Lost uint64 `json:"lost"` // messages that are known to be
 }
 
 // brokerHealth is nil for a server that is alone.
@@ -91,8 +99,16 @@ func (s *server) brokerHealth() *brokerHealth {
 	if s.redis == nil {
 		return nil
 	}
-	h := s.redis.Health()
-	return &brokerHealth{Up: h.Up, Reason: h.Reason, LagMS: float64(h.Lag.Microseconds()) / 1000}
+	h := s.app.Health()
+	b := &brokerHealth{
+		Up: h.Up, Reason: h.Reason, LagMS: float64(h.Lag.Microseconds()) / 1000,
+		Topics: losses{h.Gaps, h.Lost},
+	}
+	if s.sio != nil {
+		st := s.sio.io.Stats()
+		b.SIO = losses{st.ClusterGaps, st.ClusterGapLost}
+	}
+	return b
 }
 
 // gapLog logs that messages of topics were lost, now and then.

@@ -143,11 +143,17 @@ var far = map[string]func(*space, *socketio.Event) (any, error){
 	"far:sseLog": func(sp *space, e *socketio.Event) (any, error) {
 		return sp.received(e.String(0)), nil
 	},
+	"far:stats": func(sp *space, _ *socketio.Event) (any, error) {
+		return sp.stats(), nil
+	},
 }
 
 // space is a namespace with the server-side events that it received.
 type space struct {
 	*socketio.Namespace
+	io    *socketio.Server
+	nodes *redis.Broker // nil: the server is alone
+
 	mu  sync.Mutex
 	log [][]any // [event, ...args] each
 }
@@ -168,7 +174,7 @@ func (sp *space) received(first string) []any {
 // stats are what a test wants to know of the process: {goroutines, gaps, lost,
 // unlogged, up, reason}.
 func (sp *space) stats() map[string]any {
-	s := sp.server.Stats()
+	s := sp.io.Stats()
 	all := map[string]any{"goroutines": runtime.NumGoroutine(), "gaps": s.ClusterGaps, "unlogged": s.Unlogged, "up": true}
 	if sp.nodes != nil {
 		h := sp.nodes.Health()
@@ -185,9 +191,9 @@ func tellGap(nsp *socketio.Namespace, g broker.Gap) {
 }
 
 // serve registers the events of a namespace.
-func serve(server *socketio.Server, nodes *redis.Broker, name string) {
-	nsp := server.Of(name)
-	sp := &space{Namespace: nsp, server: server, nodes: nodes}
+func serve(io *socketio.Server, nodes *redis.Broker, name string) {
+	nsp := io.Of(name)
+	sp := &space{Namespace: nsp, io: io, nodes: nodes}
 	nsp.OnConnection(func(s *socketio.Socket) {
 		_ = s.Emit("auth", s.Auth()) // who is gone already needs none
 	})

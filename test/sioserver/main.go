@@ -3,12 +3,12 @@
 // other sockets. It prints "ready" on standard output when it listens, and
 // "listening on HOST:PORT" on standard error before.
 //
-// In its namespaces, "/" and "/custom" if not told others, it emits "auth" with the handshake's auth
-// when a client connects, answers "message" with "message-back" and
-// acknowledges "message-with-ack", both with the same arguments. Clients hear "gap"
-// when events of other nodes are missing. At /engine.io/ it
-// sends every Engine.IO message back. With --redis-url it is a node of a cluster
-// that may have Node servers in it.
+// In its namespaces, "/" and "/custom" if not told others, it emits "auth" with
+// the handshake's auth when a client connects, answers "message" with
+// "message-back" and acknowledges "message-with-ack", both with the same
+// arguments. At /engine.io/ it sends every Engine.IO message back. With --redis-url
+// it is a node of a cluster that may have Node servers in it; clients hear "gap"
+// when events of other nodes are missing.
 package main
 
 import (

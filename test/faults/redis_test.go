@@ -1,0 +1,70 @@
+package faults
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fe4bcecb/wsd/internal/testkit"
+)
+
+// pubsub are the modes whose messages are gone with a connection.
+var pubsub = []*mode{classic, sharded, plain}
+
+// the is for finish: a server that has all keys.
+func the(redis *testkit.Redis) func(string) *testkit.Redis {
+	return func(string) *testkit.Redis { return redis }
+}
+
+// A server that dies and comes back empty: what it had is gone, and every node
+// is told.
+func TestRestartEmpty(t *testing.T) {
+	redis := testkit.StartRedis(t)
+	w := newWorld(t, redis.URL(), everyMode, 2)
+	for range pick(1, 5) {
+		redis.Kill()
+		w.flow(pick(time.Second, 5*time.Second))
+		redis.Start()
+		w.settle("after the restart")
+	}
+	w.hasGaps(everyMode...)
+	w.finish(the(redis))
+}
+
+// A server that dies and has on disk what it answered for.
+func TestRestartWithAOF(t *testing.T) {
+	redis := testkit.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	w := newWorld(t, redis.URL(), everyMode, 2)
+	for range pick(1, 5) {
+		redis.Restart()
+		w.settle("after the restart")
+	}
+	w.hasGaps(pubsub...)
+	w.finish(the(redis))
+}
+
+// A server that stands still.
+func TestStopped(t *testing.T) {
+	redis := testkit.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	w := newWorld(t, redis.URL(), everyMode, 2)
+	for range pick(1, 3) {
+		redis.Stop()
+		w.toldDown()
+		w.flow(pick(0, 5*time.Second))
+		redis.Cont()
+		w.settle("after the pause")
+	}
+	w.finish(the(redis))
+}
+
+// All connections are broken, again and again.
+func TestKilledConnections(t *testing.T) {
+	redis := testkit.StartRedis(t)
+	w := newWorld(t, redis.URL(), everyMode, 2)
+	for range pick(3, 30) {
+		redis.Do("CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes")
+		redis.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+		w.settle("after CLIENT KILL")
+	}
+	w.hasGaps(pubsub...)
+	w.finish(the(redis))
+}
