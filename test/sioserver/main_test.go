@@ -300,6 +300,27 @@ func TestFlagsReachTheServer(t *testing.T) {
 	}
 }
 
+// reaches broadcasts to a room until b hears it: its server subscribes to rooms
+// without waiting.
+func (c *client) reaches(b *client, room string) {
+	c.t.Helper()
+	heard := make(chan bool, 1)
+	go func() {
+		_, _, err := b.conn.Read(c.t.Context())
+		heard <- err == nil
+	}()
+	testkit.Eventually(c.t, func() bool {
+		c.call(`"far:broadcast",{"rooms":["`+room+`"],"event":"x","args":[1]}`, "null")
+		return len(heard) > 0
+	}, patience)
+	if !<-heard {
+		c.t.Fatal("the connection has ended")
+	}
+	c.call(`"far:broadcast",{"rooms":["`+room+`"],"event":"last","args":[]}`, "null")
+	for text := ""; text != "42"+b.nsp+`["last"]`; text = b.text() {
+	}
+}
+
 // Two servers of a cluster are one for their clients.
 func TestRedis(t *testing.T) {
 	redis := testkit.StartRedis(t)
@@ -315,8 +336,7 @@ func TestRedis(t *testing.T) {
 			a := connect(t, start(t, append(flags, "--server-id", "a")...), "/", "")
 			b := connect(t, start(t, append(flags, "--server-id", "b")...), "/", `{"b":true}`)
 			b.call(`"far:join","room"`, "null")
-			a.call(`"far:broadcast",{"rooms":["room"],"event":"x","args":[1]}`, "null")
-			b.hears(`"x",1`)
+			a.reaches(b, "room")
 			a.call(`"far:remote",{"rooms":["`+b.id+`"],"do":"emit","event":"y","args":[2]}`, "1")
 			b.hears(`"y",2`)
 			a.call(`"far:sseAck",{"event":"sse-ask"}`, `{"error":null,"responses":["from-x"]}`)
@@ -324,7 +344,11 @@ func TestRedis(t *testing.T) {
 			slices.Sort(rooms)
 			a.call(`"far:allRooms"`, `["`+strings.Join(rooms, `","`)+`"]`)
 			b.call(`"far:user","u"`, "null")
-			a.call(`"far:sendToUser",{"user":"u","event":"z","args":[3]}`, "null")
+			testkit.Eventually(t, func() bool {
+				// What the server knows of users, others know soon.
+				a.send(`421["far:sendToUser",{"user":"u","event":"z","args":[3]}]`)
+				return a.text() == "431[null]"
+			}, patience)
 			b.hears(`"z",3`)
 		})
 	}
