@@ -28,6 +28,8 @@ type redisFlags struct {
 	StreamMaxLen      int           `name:"stream-max-len" placeholder:"N" help:"With --adapter streams, how many entries a stream keeps, about. Default 10000."`
 	StreamReadCount   int           `name:"stream-read-count" placeholder:"N" help:"With --adapter streams, how many entries are read at a time. Default 100."`
 	SessionPrefix     string        `name:"session-prefix" placeholder:"TEXT" help:"With --adapter streams, what the keys of sessions that may be recovered begin with. Default sio:session:."`
+	ShardedPubSub     bool          `name:"sharded-pubsub" help:"With --adapter streams, questions and answers go by sharded pub/sub: Node's useShardedPubSub."`
+	OnlyPlaintext     bool          `name:"only-plaintext" help:"With --adapter streams, events have no binary data: Node's onlyPlaintext."`
 	Durable           []string      `name:"durable" sep:"none" placeholder:"PATTERN=MESSAGES,AGE" help:"Keep the newest messages of topics (/topics/...) that match, up to a number, an age, or both: 'news/**=1000,24h'. Patterns are those of --sio-allow-join; the first that matches counts. The same on all servers. Repeatable. Default: none."`
 	RequestTimeout    time.Duration `name:"request-timeout" default:"5s" help:"How long answers of other servers, and acknowledgements of broadcasts, are awaited. Default ${default}."`
 	CommandTimeout    time.Duration `name:"redis-command-timeout" default:"3s" help:"How long Redis may take for a command. Default ${default}."`
@@ -68,6 +70,8 @@ func (f *redisFlags) check() error {
 		{"--stream-max-len", "streams", f.StreamMaxLen != 0},
 		{"--stream-read-count", "streams", f.StreamReadCount != 0},
 		{"--session-prefix", "streams", f.SessionPrefix != ""},
+		{"--sharded-pubsub", "streams", f.ShardedPubSub},
+		{"--only-plaintext", "streams", f.OnlyPlaintext},
 	} {
 		if x.given && f.Adapter != x.adapter {
 			return usageError(fmt.Errorf("%s is for --adapter %s, and this is %s", x.flag, x.adapter, f.Adapter))
@@ -96,8 +100,8 @@ func (f *redisFlags) checkAlone() error {
 	case len(f.RedisURL) > 0 || f.RedisURLFile != "":
 		return usageError(errors.New("--redis-url: say how it is used: --adapter classic, sharded or streams (memory uses no Redis)"))
 	case f.ChannelPrefix != "" || f.SubscriptionMode != "" || f.SpecificResponses || f.StreamName != "" ||
-		f.StreamCount != 0 || f.StreamMaxLen != 0 || f.StreamReadCount != 0 || f.SessionPrefix != "":
-		return usageError(errors.New("--channel-prefix, --subscription-mode, --specific-responses, --stream-* and --session-prefix: with --adapter memory they mean nothing"))
+		f.StreamCount != 0 || f.StreamMaxLen != 0 || f.StreamReadCount != 0 || f.SessionPrefix != "" || f.ShardedPubSub || f.OnlyPlaintext:
+		return usageError(errors.New("--channel-prefix, --subscription-mode, --specific-responses, --stream-*, --session-prefix, --sharded-pubsub and --only-plaintext: with --adapter memory they mean nothing"))
 	case len(f.Durable) > 0:
 		return usageError(errors.New("--durable: topics are kept in Redis; it needs --adapter classic, sharded or streams"))
 	}
@@ -151,6 +155,8 @@ func (f *redisFlags) options(server string, log *slog.Logger) (redis.Options, er
 		StreamMaxLen:      f.StreamMaxLen,
 		StreamReadCount:   f.StreamReadCount,
 		SessionPrefix:     f.SessionPrefix,
+		ShardedPubSub:     f.ShardedPubSub,
+		OnlyPlaintext:     f.OnlyPlaintext,
 		Durable:           durable.find(),
 		CommandTimeout:    f.CommandTimeout,
 		Logger:            log,
