@@ -268,6 +268,7 @@ func (n *streamsNode) open(_, payload string) *cluster.Message {
 	case m.UID == n.uid, m.Namespace != n.namespace:
 		return nil
 	}
+	n.bridge.publishes(m.UID)
 	n.heard(m.UID)
 	return m
 }

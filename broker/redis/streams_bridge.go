@@ -66,6 +66,7 @@ func (b *bridge) arrive(m *cluster.Message, e cluster.Entry) bool {
 		if e.Data == bridgeMark {
 			b.peers.put(m.UID, struct{}{})
 			b.asked.take(m.UID)
+			b.nodes.take(m.UID)
 		} else {
 			b.meet(m)
 		}
@@ -80,6 +81,10 @@ func (b *bridge) arrive(m *cluster.Message, e cluster.Entry) bool {
 	}
 	return true
 }
+
+// publishes notes that a node uses pub/sub, which those of version 0.2 lack:
+// whoever made it look like one lied.
+func (b *bridge) publishes(uid string) { b.nodes.take(uid) }
 
 // take reports whether a request goes through the stream.
 func (b *bridge) take() bool {

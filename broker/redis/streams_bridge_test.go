@@ -161,3 +161,26 @@ func TestBridgeBounds(t *testing.T) {
 		t.Errorf("%d heartbeats answer", n)
 	}
 }
+
+// TestBridgeMistakes has heartbeats in the names of nodes that are no old ones:
+// these are counted once as soon as they use pub/sub, or send the bridge's mark.
+func TestBridgeMistakes(t *testing.T) {
+	server := testkit.StartRedis(t)
+	a := follow(t, openBroker(t, server.URL(), streamsOf), "/")
+	b := follow(t, openBroker(t, server.URL(), streamsOf), "/")
+	third := oldNode{t, server, "00000000000000aa"}
+	mistaken := func(of int) {
+		t.Helper()
+		testkit.Eventually(t, func() bool { n, _ := a.others(t); return n == of }, patience)
+	}
+	mistaken(1)
+	oldNode{t, server, b.uid}.write("2", "")
+	third.write("2", "")
+	mistaken(3)
+	if err := b.Respond(a.uid, &cluster.Message{Kind: cluster.ServerSideEmitResponse, UID: b.uid, Namespace: "/", RequestID: "r", Args: sio.Payload{JSON: []byte(`["b"]`)}}); err != nil {
+		t.Fatal(err)
+	}
+	mistaken(2)
+	third.write("2", bridgeMark)
+	mistaken(1)
+}

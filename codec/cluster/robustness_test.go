@@ -154,12 +154,12 @@ func TestStreamNamesOfNode(t *testing.T) {
 		t.Fatal("none")
 	}
 	for _, s := range f.StreamCount4 {
-		want := s.Stream
-		if s.Result == "LOST" {
-			want = strings.Replace(want, "--", "-", 1)
+		if got := cluster.NodeStreamName("neg", 4, s.Namespace); got != s.Stream {
+			t.Errorf("%s: Node's is %s, want %s", s.Namespace, got, s.Stream)
 		}
-		if got := cluster.StreamName("neg", 4, s.Namespace); got != want {
-			t.Errorf("%s: %s, want %s", s.Namespace, got, want)
+		got := cluster.StreamName("neg", 4, s.Namespace)
+		if s.Result != "LOST" && got != s.Stream || strings.Contains(got, "--") {
+			t.Errorf("%s: %s, where Node has %s", s.Namespace, got, s.Stream)
 		}
 		if names := strings.Join(cluster.StreamNames("neg", 4), " ") + " "; !strings.Contains(names, s.Stream+" ") {
 			t.Errorf("%s is not in %s", s.Stream, names)

@@ -18,7 +18,9 @@ import (
 // Numbers are what JavaScript reads them as, but whole ones of up to 64 bits
 // keep all their digits (not with MsgpackJS, which has no integers beyond 2^53).
 // A lone surrogate, or a byte that is not UTF-8, is U+FFFD. All members of an
-// object are written, those of equal keys too.
+// object are written, those of equal keys too, but for those named __proto__:
+// decoders of JavaScript make them the object's prototype, or refuse them, and
+// with one that is binary a Node server ends when it broadcasts the object.
 //
 // The errors are [ErrJSON], [ErrDepth] (above 1,024 levels), [ErrPlaceholder] and
 // [ErrTooLarge]; dst is returned unchanged with them. Hot path: per packet,
@@ -145,6 +147,9 @@ func (p *part) close(next int) (outer int32) {
 // member reads the key at b[i] and returns the index of its value.
 func (p *part) member(b []byte, i int, marks bool) (value int, err error) {
 	key, value, err := skipKey(b, i)
+	if err == nil && isPrototype(key) {
+		p.n-- // it won't be written
+	}
 	if err != nil || !marks || value >= len(b) {
 		return value, err
 	}
@@ -156,6 +161,14 @@ func (p *part) member(b []byte, i int, marks bool) (value int, err error) {
 	}
 	return value, nil
 }
+
+// isPrototype reports whether a key, as it is in JSON, names what no member may
+// be.
+func isPrototype(key []byte) bool {
+	return len(key) > 0 && (key[0] == '_' || key[0] == '\\') && jsontext.Is(key, prototypeKey)
+}
+
+const prototypeKey = "__proto__"
 
 // index reads a whole number from 0 up at b[i], or returns -1.
 func index(b []byte, i int) int32 {
@@ -198,9 +211,9 @@ func (t *transcoder) value(dst []byte, i int) ([]byte, error) {
 		t.at++
 		t.i = skipSpace(t.b, i+1)
 		if c == '[' {
-			return t.elements(AppendArray(dst, int(p.n)), p.n, false)
+			return t.elements(AppendArray(dst, int(p.n)), false)
 		}
-		return t.elements(AppendMap(dst, int(p.n)), p.n, true)
+		return t.elements(AppendMap(dst, int(p.n)), true)
 	case 'n':
 		t.i += len("null")
 		return AppendNil(dst), nil
@@ -214,15 +227,20 @@ func (t *transcoder) value(dst []byte, i int) ([]byte, error) {
 	return t.number(dst), nil
 }
 
-// elements appends n elements or members, and moves behind the bracket.
-func (t *transcoder) elements(dst []byte, n int32, keys bool) (_ []byte, err error) {
-	for range n {
+// elements appends elements or members, and moves behind the bracket.
+func (t *transcoder) elements(dst []byte, keys bool) (_ []byte, err error) {
+	for t.b[t.i] != closing(keys) {
+		start, drop := len(dst), false
 		if keys {
+			drop = t.atPrototype()
 			dst = t.text(dst)
 			t.i = skipSpace(t.b, skipSpace(t.b, t.i)+1) // the colon
 		}
 		if dst, err = t.value(dst, t.i); err != nil {
 			return nil, err
+		}
+		if drop {
+			dst = dst[:start]
 		}
 		if t.i = skipSpace(t.b, t.i); t.b[t.i] == ',' {
 			t.i = skipSpace(t.b, t.i+1)
@@ -230,6 +248,15 @@ func (t *transcoder) elements(dst []byte, n int32, keys bool) (_ []byte, err err
 	}
 	t.i++
 	return dst, nil
+}
+
+// atPrototype reports whether isPrototype holds for the key at b[i].
+func (t *transcoder) atPrototype() bool {
+	if c := t.b[t.i+1]; c != '_' && c != '\\' {
+		return false
+	}
+	key, _, _ := skipKey(t.b, t.i)
+	return isPrototype(key)
 }
 
 // binary appends the attachment of a placeholder, and moves behind the object.

@@ -1,6 +1,9 @@
 package cluster
 
-import "slices"
+import (
+	"os"
+	"slices"
+)
 
 // kind is a sort of cluster: an adapter with options.
 type kind struct {
@@ -17,6 +20,15 @@ var kinds = []kind{
 	{"sharded-dynamic-private", "sharded, dynamic-private", []string{"--adapter", "sharded", "--subscription-mode", "dynamic-private"}},
 	{"streams", "streams", []string{"--adapter", "streams"}},
 	{"streams-4", "streams, streamCount 4", []string{"--adapter", "streams", "--stream-count", "4"}},
+}
+
+// some are kinds that stand for all of them where all would take too long; with
+// WSD_LONG it is all.
+func some(names ...string) []kind {
+	if os.Getenv("WSD_LONG") != "" {
+		return kinds
+	}
+	return slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return !slices.Contains(names, k.name) })
 }
 
 // call is a call of the adapters' API; js/checks/calls.mjs has its check.

@@ -125,6 +125,16 @@ func (s *server) written() string {
 	return string(b[max(0, len(b)-4<<10):])
 }
 
+// alive fails the test when the server has ended.
+func (s *server) alive(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.done:
+		t.Fatalf("%s has ended: %v\n%s", s.Name, s.cmd.ProcessState, s.written())
+	default:
+	}
+}
+
 // end ends the server, and fails the test when it has ended before.
 func (s *server) end(t *testing.T) {
 	select {

@@ -1,9 +1,11 @@
 // The suites of run.mjs. Each gets the settings, report(line), and order(name),
 // which asks the test to do something and waits until it is done.
-import { within } from '../../socketio/js/compare.mjs';
+import { eventually, within } from '../../socketio/js/compare.mjs';
+import { far } from '../../socketio/js/user.mjs';
 import * as calls from './checks/calls.mjs';
 import { comesAndGoes } from './checks/members.mjs';
 import * as recoveries from './checks/recovery.mjs';
+import { Audience } from './audience.mjs';
 import { Cluster, Flow } from './cluster.mjs';
 import { EmitterFlow } from './emitter.mjs';
 
@@ -26,6 +28,21 @@ async function cell(call, run, { from, to, nsp }, report) {
 async function settle(cluster, flows) {
   for (const nsp of new Set(flows.map((f) => f.nsp))) {
     await cluster.settle(nsp, flows.filter((f) => f.nsp === nsp && f.from !== 'emitter').map(({ from, to }) => [from, to]));
+  }
+}
+
+/**
+ * Waits until each server gets the answers of all others: one that heard of
+ * servers that are none waits for them until they count as dead.
+ */
+async function answering(cluster, flows) {
+  for (const { from, nsp } of flows) {
+    const socket = await cluster.open(from, nsp);
+    const others = cluster.servers.length - 1;
+    await eventually(async () => {
+      const { error, responses } = await far(socket, 'sseAck', { event: 'sse-ask' });
+      return !error && responses.length === others;
+    }, `${from} gets ${others} answers in ${nsp}`, limit);
   }
 }
 
@@ -54,4 +71,16 @@ export async function members(settings, report, order) {
     }
   }
   cluster.close();
+}
+
+/** What the test does to a cluster with people in it does no harm: all calls work as before. */
+export async function harmless(settings, report, order) {
+  const cluster = new Cluster(settings);
+  await settle(cluster, settings.flows);
+  const audience = await Audience.open(cluster);
+  await order('act');
+  await audience.close();
+  await answering(cluster, settings.flows);
+  cluster.close();
+  await matrix(settings, report);
 }

@@ -63,7 +63,7 @@ const far = {
 export function serve(nsp) {
   const log = [];
   for (const event of ['sse-one', 'sse-two']) nsp.on(event, (...args) => { log.push([event, ...args]); });
-  nsp.on('sse-ask', (...args) => { args.pop()('from-x'); });
+  nsp.on('sse-ask', (...args) => { if (typeof args.at(-1) === 'function') args.at(-1)('from-x'); });
   nsp.on('connection', (socket) => {
     socket.emit('auth', socket.handshake.auth);
     socket.on('message', (...args) => { socket.emit('message-back', ...args); });
