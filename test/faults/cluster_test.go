@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -119,7 +120,13 @@ type goal struct {
 // logs how long that took.
 func (w *world) settle(when string) {
 	w.t.Helper()
-	w.await(when, func(p *publisher) int { return p.count() })
+	w.settleIf(when, func(*server, *server) bool { return true })
+}
+
+// settleIf is settle for what goes from one node to another if that counts.
+func (w *world) settleIf(when string, counts func(from, to *server) bool) {
+	w.t.Helper()
+	w.await(when, counts, (*publisher).count)
 }
 
 // flow waits until every publisher has sent as much as it does in a time.
@@ -136,16 +143,16 @@ func (w *world) flow(d time.Duration) {
 	}
 }
 
-// await waits until all subscribers have heard a number of each publisher. Nodes
-// that were ended don't count.
-func (w *world) await(when string, number func(*publisher) int) {
+// await waits until subscribers have heard a number of each publisher that counts
+// for them; nodes that were ended never do.
+func (w *world) await(when string, counts func(from, to *server) bool, number func(*publisher) int) {
 	w.t.Helper()
 	begin := time.Now()
 	open := map[*cluster][]goal{}
 	for _, c := range w.clusters {
 		for _, p := range c.pubs {
 			for _, s := range c.subs {
-				if !s.node.killed && !p.node.killed {
+				if !s.node.killed && !p.node.killed && counts(p.node, s.node) {
 					open[c] = append(open[c], goal{s, p.name, number(p)})
 				}
 			}
@@ -185,7 +192,7 @@ func (w *world) quiet() {
 			}
 		}
 	}
-	w.await("at the end", func(p *publisher) int { return p.count() - 1 })
+	w.await("at the end", func(*server, *server) bool { return true }, func(p *publisher) int { return p.count() - 1 })
 }
 
 // finish waits until all nodes say that they are well, checks what arrived, and
@@ -228,8 +235,8 @@ func (w *world) after(c *cluster) map[*server]stats {
 			return after[s].Goroutines <= c.before[s].Goroutines+20
 		}, patience)
 		s.hangUp()
-		w.t.Logf("%s: %d gaps, %d lost, %d goroutines, before %d", s.name,
-			after[s].Gaps-c.before[s].Gaps, after[s].Lost-c.before[s].Lost, after[s].Goroutines, c.before[s].Goroutines)
+		grew := c.grew(after, s)
+		w.t.Logf("%s: %d gaps, %d lost, %d goroutines, before %d", s.name, grew.Gaps, grew.Lost, after[s].Goroutines, c.before[s].Goroutines)
 	}
 	return after
 }
@@ -281,14 +288,12 @@ func (w *world) toldDown() {
 	w.t.Logf("all nodes say that they are cut off after %v", time.Since(begin).Round(time.Millisecond))
 }
 
-// hasGaps fails the test unless every node was told of one.
+// hasGaps fails the test unless every node of the modes was told of one.
 func (w *world) hasGaps(modes ...*mode) {
 	w.t.Helper()
 	w.each(func(c *cluster, s *server) {
-		for _, m := range modes {
-			if c.mode == m && w.stats(s).Gaps == c.before[s].Gaps {
-				w.t.Errorf("%s was told of no gap", s.name)
-			}
+		if slices.Contains(modes, c.mode) && w.stats(s).Gaps == c.before[s].Gaps {
+			w.t.Errorf("%s was told of no gap", s.name)
 		}
 	})
 }

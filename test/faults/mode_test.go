@@ -55,6 +55,8 @@ var (
 		args: []string{"--adapter", "classic", "--channel-prefix", "durable", "--durable", "durable=" + logLen},
 	}
 	everyMode = []*mode{classic, sharded, streams, recovery, plain, durable}
+	// pubsub are those whose messages are gone with a connection.
+	pubsub = []*mode{classic, sharded, plain}
 )
 
 // command is how a node is started: where it is to listen, and the whole command

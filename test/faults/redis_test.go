@@ -7,9 +7,6 @@ import (
 	"github.com/fe4bcecb/wsd/internal/testkit"
 )
 
-// pubsub are the modes whose messages are gone with a connection.
-var pubsub = []*mode{classic, sharded, plain}
-
 // the is for finish: a server that has all keys.
 func the(redis *testkit.Redis) func(string) *testkit.Redis {
 	return func(string) *testkit.Redis { return redis }

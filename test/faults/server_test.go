@@ -34,6 +34,7 @@ type server struct {
 	done    chan struct{} // closed when it has ended
 	killed  bool
 	topics  bool // it is wsd, with topics; otherwise a Socket.IO server
+	foreign bool // it is npm's: there are no stats
 
 	mu    sync.Mutex
 	log   bytes.Buffer // what it has written
@@ -143,7 +144,10 @@ type stats struct {
 
 // stats asks the server.
 func (s *server) stats() (stats, error) {
-	if s.topics {
+	switch {
+	case s.foreign:
+		return stats{Up: true}, nil
+	case s.topics:
 		return s.health()
 	}
 	s.mu.Lock()

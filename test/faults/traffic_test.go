@@ -28,6 +28,8 @@ type note struct {
 type subscriber struct {
 	name string
 	node *server
+	// moves: it is not always connected, and gets what Redis keeps.
+	moves bool
 
 	line  *line
 	sock  *socket // of Socket.IO
