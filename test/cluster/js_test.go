@@ -21,6 +21,7 @@ type settings struct {
 	Redis   string    `json:"redis"`
 	Servers []*server `json:"servers"`
 	Flows   []flow    `json:"flows"`
+	Proxy   string    `json:"proxy,omitempty"` // its URL
 
 	// Order does what a suite asks for while it runs.
 	Order func(t *testing.T, name string) `json:"-"`

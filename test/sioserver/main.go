@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -88,6 +89,7 @@ func run(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	}
 	app.Mount(cfg.path, server)
 	app.Mount("/engine.io/", echo)
+	app.Handle("/health", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 
 	served := make(chan error, 1)
 	go func() { served <- app.Serve(listener) }()

@@ -2,6 +2,7 @@
 // which asks the test to do something and waits until it is done.
 import { eventually, within } from '../../socketio/js/compare.mjs';
 import { far } from '../../socketio/js/user.mjs';
+import { balanced as behindProxy } from './checks/balanced.mjs';
 import * as calls from './checks/calls.mjs';
 import { comesAndGoes } from './checks/members.mjs';
 import * as recoveries from './checks/recovery.mjs';
@@ -83,4 +84,10 @@ export async function harmless(settings, report, order) {
   await answering(cluster, settings.flows);
   cluster.close();
   await matrix(settings, report);
+}
+
+/** People of one room behind the proxy settings.proxy. */
+export async function balanced(settings, report) {
+  await settle(new Cluster(settings), settings.flows);
+  await cell('room', () => behindProxy(settings), { from: 'clients', to: 'proxy', nsp: '/' }, report);
 }
