@@ -13,9 +13,11 @@ const (
 )
 
 // backlog bounds what is posted to one loop: emitters that are faster than the
-// loop wait for it.
+// loop wait for it. What waits for the cluster's log first is counted as well,
+// and is held until then.
 type backlog struct {
 	bytes   atomic.Int64
+	held    atomic.Int64 // of bytes: not posted yet
 	waiters atomic.Int32
 	mu      sync.Mutex
 	room    *sync.Cond
@@ -30,9 +32,15 @@ func newBacklog() *backlog {
 // enter counts size bytes, and waits while there are too many. What waits is not
 // counted: those who wait would keep each other waiting. A caller on a loop gets
 // ErrOverloaded instead, and nothing is counted.
-func (b *backlog) enter(size int, srv *Server) error {
+func (b *backlog) enter(size int, srv *Server) error { return b.admit(size, srv, false) }
+
+// enterPast is enter that waits for the loop only, not for what is held: whoever
+// hands over what the log tells must not wait for the log.
+func (b *backlog) enterPast(size int, srv *Server) error { return b.admit(size, srv, true) }
+
+func (b *backlog) admit(size int, srv *Server, past bool) error {
 	n := int64(size + postCost)
-	if b.try(n) {
+	if b.try(n, past) {
 		return nil
 	}
 	if srv.onLoop() {
@@ -43,18 +51,22 @@ func (b *backlog) enter(size int, srv *Server) error {
 	defer b.mu.Unlock()
 	b.waiters.Add(1) // before it tries: who leaves later wakes it
 	defer b.waiters.Add(-1)
-	for !b.try(n) {
+	for !b.try(n, past) {
 		b.room.Wait()
 	}
 	return nil
 }
 
 // try counts n bytes if there is room, or if nothing else is counted: what is
-// larger than the limit gets through alone.
-func (b *backlog) try(n int64) bool {
+// larger than the limit gets through alone. past leaves out what is held.
+func (b *backlog) try(n int64, past bool) bool {
 	for {
 		before := b.bytes.Load()
-		if before > 0 && before+n > maxBacklog {
+		ahead := before
+		if past {
+			ahead -= b.held.Load()
+		}
+		if ahead > 0 && ahead+n > maxBacklog {
 			return false
 		}
 		if b.bytes.CompareAndSwap(before, before+n) {
@@ -66,9 +78,23 @@ func (b *backlog) try(n int64) bool {
 // force counts size bytes whatever the limit.
 func (b *backlog) force(size int) { b.bytes.Add(int64(size + postCost)) }
 
+// hold says that what enter or force has counted waits for the log; unhold that
+// it does not any more.
+func (b *backlog) hold(size int) {
+	b.held.Add(int64(size + postCost))
+	b.wake()
+}
+
+func (b *backlog) unhold(size int) { b.held.Add(-int64(size + postCost)) }
+
 // leave ends what enter or force began.
 func (b *backlog) leave(size int) {
 	b.bytes.Add(-int64(size + postCost))
+	b.wake()
+}
+
+// wake has those look who wait for room.
+func (b *backlog) wake() {
 	if b.waiters.Load() > 0 {
 		b.mu.Lock()
 		b.room.Broadcast()

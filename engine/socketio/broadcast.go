@@ -125,7 +125,7 @@ func (b Broadcast) Emit(event string, args ...any) error {
 		return ErrReserved
 	}
 	away := n.node != nil && !b.local
-	stored := n.store != nil && n.store.keeps(&b)
+	stored := n.store != nil && n.store.keeps(b)
 	if !stored && !away {
 		p, err := n.encode(sio.Header{Type: sio.Event, Namespace: n.name}, eventArgs(event, args), !b.uncompressed)
 		if err != nil {

@@ -24,3 +24,22 @@ func (srv *Server) Posted(namespace string) uint64 {
 
 // Asking is how many functions run for clients and handlers.
 func (srv *Server) Asking() int64 { return srv.workers.active.Load() }
+
+// MaxBacklog is how many bytes may wait for a loop.
+const MaxBacklog = maxBacklog
+
+// BacklogWaiters is how many callers wait for room on a loop.
+func (srv *Server) BacklogWaiters() (n int) {
+	for _, ln := range srv.lanes() {
+		n += int(ln.backlog.waiters.Load())
+	}
+	return n
+}
+
+// Backlog is how many bytes wait for loops, or for the log before that.
+func (srv *Server) Backlog() (n int64) {
+	for _, ln := range srv.lanes() {
+		n += ln.backlog.bytes.Load() + ln.backlog.held.Load()
+	}
+	return n
+}

@@ -191,7 +191,7 @@ func (ln *lane) post(size int, fn func()) error {
 
 // overtake is post that does not wait for the log.
 func (ln *lane) overtake(size int, fn func()) error {
-	if err := ln.backlog.enter(size, ln.nsp.server); err != nil {
+	if err := ln.backlog.enterPast(size, ln.nsp.server); err != nil {
 		return err
 	}
 	return ln.run(size, ln.loop.Run, fn)
@@ -209,10 +209,24 @@ func (ln *lane) mustPost(size int, fn func()) {
 // inOrder hands fn, whose size is in the backlog, to the loop, behind events that
 // wait for the log.
 func (ln *lane) inOrder(size int, fn func()) error {
-	if ln.nsp.queue.behind(func() { _ = ln.run(size, ln.loop.Post, fn) }) {
+	if ln.nsp.queue.waits() && ln.behind(size, fn) {
 		return nil
 	}
 	return ln.run(size, ln.loop.Run, fn)
+}
+
+// behind hands fn to the loop when the events have that wait for the log now. It
+// returns false, and does nothing, when none does.
+func (ln *lane) behind(size int, fn func()) bool {
+	ln.backlog.hold(size)
+	waits := ln.nsp.queue.behind(func() {
+		ln.backlog.unhold(size)
+		_ = ln.run(size, ln.loop.Post, fn)
+	})
+	if !waits {
+		ln.backlog.unhold(size)
+	}
+	return waits
 }
 
 // run hands fn, whose size is in the backlog, to the loop by way of how.
@@ -227,13 +241,14 @@ func (ln *lane) run(size int, how func(func()) bool, fn func()) error {
 	return nil
 }
 
-// enter counts an event of size bytes in the backlog of each loop, as post does.
-// It returns the lanes that have room, and an error if not all have.
-func (n *Namespace) enter(size int) (entered []*lane, failed error) {
+// enter counts an event of size bytes in the backlog of each loop, by
+// backlog.enter or enterPast. It returns the lanes that have room, and an error if
+// not all have.
+func (n *Namespace) enter(size int, how func(*backlog, int, *Server) error) (entered []*lane, failed error) {
 	lanes := n.lanes()
 	entered = make([]*lane, 0, len(lanes))
 	for _, ln := range lanes {
-		if err := ln.backlog.enter(size, n.server); err != nil {
+		if err := how(ln.backlog, size, n.server); err != nil {
 			failed = err
 			continue
 		}

@@ -61,7 +61,7 @@ func newLocalStore(n *Namespace, opts RecoveryOptions) *localStore {
 }
 
 // keeps implements store.
-func (l *localStore) keeps(b *Broadcast) bool { return !b.volatile }
+func (l *localStore) keeps(b Broadcast) bool { return !b.volatile }
 
 // emit implements store.
 func (l *localStore) emit(b Broadcast, payload sio.Payload) error {
@@ -84,7 +84,7 @@ func (l *localStore) receive(b Broadcast, m *cluster.Message) error {
 func (l *localStore) deliver(b Broadcast, payload sio.Payload) error {
 	n := l.nsp
 	size := payloadSize(payload)
-	entered, failed := n.enter(size)
+	entered, failed := n.enter(size, (*backlog).enter)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -40,7 +40,7 @@ func newLogStore(n *Namespace, node broker.ClusterLog, opts RecoveryOptions) *lo
 }
 
 // keeps implements store.
-func (l *logStore) keeps(b *Broadcast) bool { return !b.volatile && !b.local }
+func (l *logStore) keeps(b Broadcast) bool { return !b.volatile && !b.local }
 
 // emit implements store. When the log has not got the event, this node's sockets
 // get it all the same.
@@ -54,15 +54,18 @@ func (l *logStore) emit(b Broadcast, payload sio.Payload) error {
 	}
 	e := &logged{store: l, b: b, payload: payload, size: payloadSize(payload)}
 	var failed error
-	e.lanes, failed = n.enter(e.size)
+	e.lanes, failed = n.enter(e.size, (*backlog).enter)
+	for _, ln := range e.lanes {
+		ln.backlog.hold(e.size)
+	}
 	l.appending.Lock()
-	x := n.queue.add(e.unlogged)
+	x := n.queue.add(e.inTurn(e.unlogged))
 	err := l.node.Append(b.message(cluster.Broadcast, payload), func(offset string, err error) {
-		n.queue.settle(x, e.outcome(offset, err))
+		n.queue.settle(x, e.inTurn(e.outcome(offset, err)))
 	})
 	l.appending.Unlock()
 	if err != nil {
-		n.queue.settle(x, e.unlogged)
+		n.queue.settle(x, e.inTurn(e.unlogged))
 		return err
 	}
 	return failed
@@ -79,7 +82,7 @@ func (l *logStore) receive(b Broadcast, m *cluster.Message) error {
 	if err != nil {
 		return err
 	}
-	e.lanes, err = l.nsp.enter(e.size)
+	e.lanes, err = l.nsp.enter(e.size, (*backlog).enterPast)
 	e.send(p, id)
 	return err
 }
@@ -198,6 +201,16 @@ type logged struct {
 // encode encodes the event with its offset.
 func (e *logged) encode(offset string) (*engineio.Prepared, error) {
 	return e.store.nsp.encodePayload(e.store.header(), e.payload.With(offset), !e.b.uncompressed)
+}
+
+// inTurn is what the queue does when it is the event's turn.
+func (e *logged) inTurn(run func()) func() {
+	return func() {
+		for _, ln := range e.lanes {
+			ln.backlog.unhold(e.size)
+		}
+		run()
+	}
 }
 
 // outcome is what is to be done when the log has answered.

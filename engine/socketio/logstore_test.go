@@ -440,6 +440,44 @@ func TestEmitWithoutTheLog(t *testing.T) {
 	}
 }
 
+// What the log tells passes what waits for the log, however much that is: the
+// answers come from where the messages of other nodes do, and behind them.
+func TestDeliveryPassesWhatWaitsForTheLog(t *testing.T) {
+	answer := make(chan func(string, error), 1)
+	log := &logWith{Cluster: memoryLog()}
+	log.append = func(_ *logNode, _ *cluster.Message, done func(string, error)) error {
+		answer <- done
+		return nil
+	}
+	got := &capture{log, make(chan broker.ClusterReceiver, 1)}
+	sockets := make(chan *socketio.Socket, 1)
+	srv := serve(t, socketio.Options{Cluster: got, Recovery: &socketio.RecoveryOptions{}, RequestTimeout: time.Minute}, announce(sockets))
+	r := wait(t, got.receivers)
+	c := srv.dial(t)
+	come(t, c)
+	s := wait(t, sockets)
+	_ = srv.To("nobody").Emit("large", strings.Repeat("x", socketio.MaxBacklog))
+	joined := make(chan struct{})
+	go func() { // it waits for room
+		s.Join("r")
+		close(joined)
+	}()
+	eventually(t, func() bool { return srv.BacklogWaiters() > 0 })
+
+	delivered := make(chan struct{})
+	go func() {
+		r.Deliver(foreign("9-5", "stored"))
+		r.Deliver(foreign("", "plain"))
+		r.Deliver(&cluster.Message{Kind: cluster.SocketsJoin, UID: "other", Namespace: "/", Rooms: []string{"by another"}})
+		close(delivered)
+	}()
+	wait(t, delivered)
+	c.expect(`42["stored","9-5"]`, `42["plain"]`)
+	wait(t, answer)("10-0", nil)
+	wait(t, joined)
+	eventually(t, func() bool { return srv.Backlog() == 0 })
+}
+
 // What is refused before it is sent reaches nobody.
 func TestLoggedEventThatCannotBeSent(t *testing.T) {
 	srv := serve(t, socketio.Options{Cluster: memoryLog(), Recovery: &socketio.RecoveryOptions{}}, nil)

@@ -64,7 +64,7 @@ func (o RecoveryOptions) withDefaults() RecoveryOptions {
 type store interface {
 	// keeps reports whether a broadcast is to be sent by emit. Others have no
 	// offset, and who is away does not get them.
-	keeps(b *Broadcast) bool
+	keeps(b Broadcast) bool
 	// emit sends an event with an offset: to this node's sockets, and to other
 	// nodes unless the broadcast is local.
 	emit(b Broadcast, payload sio.Payload) error
