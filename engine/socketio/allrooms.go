@@ -37,7 +37,7 @@ func (b Broadcast) allRooms(ctx context.Context) ([]string, error) {
 			rooms[name] = struct{}{}
 		}
 	}
-	local, err := askLoops(ctx, n, (*lane).roomNames)
+	local, err := askLoops(ctx, b, (*lane).roomNames)
 	add(local)
 	if err == nil && n.node != nil && !b.local {
 		var answers []*cluster.Message
@@ -62,9 +62,10 @@ func (ln *lane) roomNames() []string {
 	return names
 }
 
-// askLoops gathers what fn tells on each of this node's loops.
-func askLoops[T any](ctx context.Context, n *Namespace, fn func(*lane) []T) ([]T, error) {
-	lanes := n.lanes()
+// askLoops gathers what fn tells on each of this node's loops, in the broadcast's
+// place in the order.
+func askLoops[T any](ctx context.Context, b Broadcast, fn func(*lane) []T) ([]T, error) {
+	lanes := b.nsp.lanes()
 	answers := make(chan []T, len(lanes))
 	waiting := 0
 	for _, ln := range lanes {
@@ -72,7 +73,7 @@ func askLoops[T any](ctx context.Context, n *Namespace, fn func(*lane) []T) ([]T
 			continue
 		}
 		waiting++
-		if err := ln.post(0, func() { answers <- fn(ln) }); err != nil {
+		if err := b.post(ln, 0, func() { answers <- fn(ln) }); err != nil {
 			waiting--
 		}
 	}

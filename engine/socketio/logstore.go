@@ -31,6 +31,7 @@ type logStore struct {
 
 	mu     sync.Mutex // events are posted to the loops under it
 	posted uint64     // how many were
+	epoch  uint64     // how often offsets were forgotten
 	top    cluster.ID // the highest that was
 	tail   tail
 }
@@ -111,11 +112,12 @@ func (l *logStore) restore(c claim) *restored {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.nsp.server.opts.RequestTimeout)
 	defer cancel()
+	epoch := l.currentEpoch()
 	session, missed, err := l.node.RestoreSession(ctx, c.pid, c.offset)
 	if err != nil || session.SID == "" || session.PID != c.pid {
 		return nil
 	}
-	x := &restored{sid: session.SID, pid: session.PID, data: decodeData(session.Data), session: session}
+	x := &restored{sid: session.SID, pid: session.PID, data: decodeData(session.Data), session: session, epoch: epoch}
 	x.rooms = slices.DeleteFunc(slices.Clone(session.Rooms), func(room string) bool { return room == x.sid })
 	x.leftOwn = len(x.rooms) == len(session.Rooms)
 	if !l.take(x, c.offset, missed) {
@@ -131,6 +133,7 @@ func (l *logStore) advance(x *restored) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.nsp.server.opts.RequestTimeout)
 	defer cancel()
+	x.epoch = l.currentEpoch()
 	missed, err := l.node.MissedSince(ctx, x.session, x.offset)
 	return err == nil && l.take(x, x.offset, missed)
 }
@@ -164,7 +167,7 @@ func (l *logStore) resume(s *Socket, x *restored) ([]*engineio.Prepared, outcome
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	recent, ok := l.tail.after(x.last, x.in())
-	if !ok {
+	if !ok || x.epoch != l.epoch {
 		return nil, behind
 	}
 	s.membership.takeUp(x, l.posted, x.last)
@@ -176,6 +179,7 @@ func (l *logStore) restart() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.top, l.tail = cluster.ID{}, tail{}
+	l.epoch++ // who returns by what was read before reads again
 	for _, ln := range l.nsp.lanes() {
 		ln.backlog.force(0)
 		// A loop that has ended has no sockets.
@@ -185,6 +189,12 @@ func (l *logStore) restart() {
 			}
 		})
 	}
+}
+
+func (l *logStore) currentEpoch() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.epoch
 }
 
 func (l *logStore) header() sio.Header { return sio.Header{Type: sio.Event, Namespace: l.nsp.name} }

@@ -334,6 +334,73 @@ func TestRecoveryClosesTheRace(t *testing.T) {
 	}
 }
 
+// A log that begins anew while a client returns makes the node forget what it sent
+// last: the client is told by the log.
+func TestRecoveryWhileTheLogBeginsAnew(t *testing.T) {
+	var a, b *server
+	var r broker.ClusterReceiver
+	log := &logWith{Cluster: memoryLog()}
+	log.restore = func(n *logNode, ctx context.Context, pid, offset string) (*cluster.Session, broker.Missed, error) {
+		s, missed, err := n.ClusterLog.RestoreSession(ctx, pid, offset)
+		_ = b.Emit("meanwhile")
+		eventually(t, func() bool { return a.Posted("/") > 1 })
+		r.Gap(broker.Gap{Reason: broker.Restarted, Lost: -1})
+		return s, missed, err
+	}
+	nodes := &capture{log, make(chan broker.ClusterReceiver, 2)}
+	sockets := make(chan *socketio.Socket, 1)
+	a, b = recovering(t, nodes, socketio.Options{}, announce(sockets))
+	r = wait(t, nodes.receivers)
+	c := a.dial(t)
+	k := come(t, c)
+	_ = wait(t, sockets).Emit("one")
+	k.stored(t, c, `"one"`)
+	vanish(t, a, c)
+	c = a.dial(t)
+	c.send(k.again())
+	k.stored(t, c, `"meanwhile"`)
+	c.expect(k.welcome())
+}
+
+// Whoever was let into one namespace does not get into another, past its
+// middleware, by what is kept of it. Node's secrets do not tell theirs.
+func TestSessionsAreOfOneNamespace(t *testing.T) {
+	log := &logWith{Cluster: memoryLog()}
+	asked := make(chan string, 4)
+	log.restore = func(n *logNode, ctx context.Context, pid, offset string) (*cluster.Session, broker.Missed, error) {
+		asked <- pid
+		return n.ClusterLog.RestoreSession(ctx, pid, offset)
+	}
+	srv := serve(t, socketio.Options{Cluster: log, Recovery: &socketio.RecoveryOptions{}}, func(io *socketio.Server) {
+		io.Of("/admin").Use(func(*socketio.Socket) error { return errors.New("no") })
+		io.OnConnection(func(s *socketio.Socket) { _ = s.Emit("one") })
+	})
+	c := srv.dial(t)
+	k := come(t, c)
+	k.stored(t, c, `"one"`)
+	vanish(t, srv, c)
+	c = srv.dial(t)
+	admin := "40/admin," + strings.TrimPrefix(k.again(), "40")
+	c.send(admin)
+	c.expect(`44/admin,{"message":"no"}`)
+	c.send(k.again())
+	c.expect(k.welcome())
+	if pid := wait(t, asked); pid != k.PID || len(asked) > 0 {
+		t.Errorf("the log was asked for %q, and %d more", pid, len(asked))
+	}
+	long := claim{PID: strings.Repeat("x", 200), offset: k.offset}
+	c = srv.dial(t)
+	c.send(long.again()) // nor is it asked for just anything
+	came(t, c)
+	node := claim{PID: "abcdefghijklmnopqrst", offset: k.offset}
+	c = srv.dial(t)
+	c.send(node.again())
+	came(t, c)
+	if pid := wait(t, asked); pid != node.PID {
+		t.Errorf("the log was asked for %q", pid)
+	}
+}
+
 // A log that can't be reached makes a client that returns a new socket, soon.
 func TestRecoveryWithoutTheLog(t *testing.T) {
 	for name, restore := range map[string]func(*logNode, context.Context, string, string) (*cluster.Session, broker.Missed, error){

@@ -98,6 +98,9 @@ const (
 	tooLate         // what was missed is gone
 )
 
+// maxClaim bounds the parts of a claim in bytes, which a server is asked for.
+const maxClaim = 128
+
 // claim is what a client shows that wants to be who it was.
 type claim struct{ pid, offset string }
 
@@ -115,6 +118,7 @@ type restored struct {
 	missed  []*engineio.Prepared
 	offset  string     // up to which the log was read
 	last    cluster.ID // the same
+	epoch   uint64     // of the log, when it was read
 	rounds  int        // of advance
 }
 
@@ -169,7 +173,7 @@ func (s *Socket) claim() (c claim, ok bool) {
 	_ = json.Unmarshal(s.auth, &auth)
 	c.pid, _ = auth.PID.(string)
 	c.offset, _ = auth.Offset.(string)
-	return c, c.pid != "" && c.offset != ""
+	return c, c.pid != "" && c.offset != "" && max(len(c.pid), len(c.offset)) <= maxClaim && mayReturn(c.pid, s.nsp.name)
 }
 
 // reclaim finds out whether the client is one that returns, and goes on with

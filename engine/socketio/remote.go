@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/fe4bcecb/wsd/codec/cluster"
@@ -82,7 +83,7 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 
 // fetchLocal asks this node's loops.
 func (b Broadcast) fetchLocal(ctx context.Context) ([]*RemoteSocket, error) {
-	return askLoops(ctx, b.nsp, b.tellOf)
+	return askLoops(ctx, b, b.tellOf)
 }
 
 // tellOf describes the sockets of one loop. Call on the loop.
@@ -144,7 +145,7 @@ func (srv *Server) encodeData(data any) []byte {
 	if data == nil {
 		return []byte("{}")
 	}
-	b, err := json.Marshal(data)
+	b, err := marshal(data)
 	if err != nil {
 		if n, ok := srv.dataTrouble.due(); ok {
 			srv.opts.Logger.Warn("a socket's data can't be told to other nodes", "err", err, "more", n)
@@ -152,6 +153,16 @@ func (srv *Server) encodeData(data any) []byte {
 		return []byte("{}")
 	}
 	return b
+}
+
+// marshal is json.Marshal of a user's value, whose methods may panic.
+func marshal(v any) (b []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return json.Marshal(v)
 }
 
 // decodeData is Socket.Data as another node told it, nil for an empty object.

@@ -47,7 +47,7 @@ func (s *Socket) begin() {
 	}
 	s.id = newID()
 	if s.nsp.store != nil {
-		s.pid = newID()
+		s.pid = newPID(s.nsp.name)
 	}
 }
 
@@ -86,7 +86,8 @@ func (s *Socket) Data() any {
 	return s.data
 }
 
-// SetData attaches a value, which FetchSockets tells: on other nodes, as JSON.
+// SetData attaches a value, which FetchSockets tells: on other nodes, as JSON. It
+// may be encoded at any time, so it is not changed afterwards but replaced.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
