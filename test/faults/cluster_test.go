@@ -271,28 +271,45 @@ func (h *healthWatch) run(s *server, end chan struct{}) {
 	}
 }
 
-// wasDown reports whether the node has said that it does not reach others.
-func (h *healthWatch) wasDown() bool {
+// downs is how often the node has said that it does not reach others.
+func (h *healthWatch) downs() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.down > 0
+	return h.down
 }
+
+func (h *healthWatch) wasDown() bool { return h.downs() > 0 }
 
 // toldDown waits until all nodes have said that they do not reach others.
 func (w *world) toldDown() {
 	w.t.Helper()
+	w.toldDownIf(func(*server) bool { return true })
+}
+
+// toldDownIf is toldDown for nodes that count.
+func (w *world) toldDownIf(counts func(*server) bool) {
+	w.t.Helper()
 	begin := time.Now()
 	w.each(func(c *cluster, s *server) {
-		testkit.Eventually(w.t, c.health[s].wasDown, patience)
+		if counts(s) {
+			before := c.health[s].downs()
+			testkit.Eventually(w.t, func() bool { return c.health[s].downs() > before }, patience)
+		}
 	})
-	w.t.Logf("all nodes say that they are cut off after %v", time.Since(begin).Round(time.Millisecond))
+	w.t.Logf("the nodes say that they are cut off after %v", time.Since(begin).Round(time.Millisecond))
 }
 
 // hasGaps fails the test unless every node of the modes was told of one.
 func (w *world) hasGaps(modes ...*mode) {
 	w.t.Helper()
+	w.hasGapsIf(func(*server) bool { return true }, modes...)
+}
+
+// hasGapsIf is hasGaps for nodes that count.
+func (w *world) hasGapsIf(counts func(*server) bool, modes ...*mode) {
+	w.t.Helper()
 	w.each(func(c *cluster, s *server) {
-		if slices.Contains(modes, c.mode) && w.stats(s).Gaps == c.before[s].Gaps {
+		if counts(s) && slices.Contains(modes, c.mode) && w.stats(s).Gaps == c.before[s].Gaps {
 			w.t.Errorf("%s was told of no gap", s.name)
 		}
 	})

@@ -71,7 +71,7 @@ func (m *mode) node(t *testing.T, name, url string, how command) *server {
 	t.Helper()
 	argv := []string{program("sioserver")}
 	if m.topic != "" {
-		argv = []string{program("wsd"), "serve", "--drain-lb-wait", "0s"}
+		argv = []string{program("wsd"), "serve", "--anonymous", "--drain-lb-wait", "0s"}
 	}
 	argv = append(append(argv, m.args...), "--redis-url", url, "--server-id", name)
 	address, line := how(t, argv)
