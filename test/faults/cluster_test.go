@@ -32,20 +32,20 @@ type world struct {
 }
 
 // newWorld starts so many nodes of each mode and returns when all hear all. url is
-// where Redis is. how is how the nodes are started, by their index; those beyond
-// the list: onLoopback.
-func newWorld(t *testing.T, url string, modes []*mode, nodes int, how ...command) *world {
+// where Redis is. places are those of the nodes, by their index; beyond the list:
+// onLoopback.
+func newWorld(t *testing.T, url string, modes []*mode, nodes int, places ...place) *world {
 	t.Helper()
 	w := &world{t: t, url: url, watch: make(chan struct{})}
 	for _, m := range modes {
 		c := &cluster{mode: m, before: map[*server]stats{}, health: map[*server]*healthWatch{}}
 		w.clusters = append(w.clusters, c)
 		for i := range nodes {
-			start := command(onLoopback)
-			if i < len(how) {
-				start = how[i]
+			at := onLoopback
+			if i < len(places) {
+				at = places[i]
 			}
-			c.nodes = append(c.nodes, m.node(t, fmt.Sprintf("%s-%d", m.name, i), url, start))
+			c.nodes = append(c.nodes, m.node(t, fmt.Sprintf("%s-%d", m.name, i), url, at))
 		}
 	}
 	for _, c := range w.clusters {
@@ -291,7 +291,7 @@ func (w *world) toldDownIf(counts func(*server) bool) {
 	w.t.Helper()
 	begin := time.Now()
 	w.each(func(c *cluster, s *server) {
-		if counts(s) {
+		if counts(s) && !s.foreign {
 			before := c.health[s].downs()
 			testkit.Eventually(w.t, func() bool { return c.health[s].downs() > before }, patience)
 		}
@@ -309,7 +309,7 @@ func (w *world) hasGaps(modes ...*mode) {
 func (w *world) hasGapsIf(counts func(*server) bool, modes ...*mode) {
 	w.t.Helper()
 	w.each(func(c *cluster, s *server) {
-		if counts(s) && slices.Contains(modes, c.mode) && w.stats(s).Gaps == c.before[s].Gaps {
+		if counts(s) && !s.foreign && slices.Contains(modes, c.mode) && w.stats(s).Gaps == c.before[s].Gaps {
 			w.t.Errorf("%s was told of no gap", s.name)
 		}
 	})

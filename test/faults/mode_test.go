@@ -59,23 +59,30 @@ var (
 	pubsub = []*mode{classic, sharded, plain}
 )
 
-// command is how a node is started: where it is to listen, and the whole command
-// line for what it would be on this machine.
-type command func(t *testing.T, argv []string) (address string, line []string)
+// site is where a node listens, and the command line that starts it there.
+type site struct {
+	address string
+	line    []string
+	foreign bool // the program is npm's
+}
+
+// place finds the site of a node. argv starts it on this machine, but for --listen.
+type place func(t *testing.T, argv []string) site
 
 // onLoopback starts a node as it is.
-func onLoopback(t *testing.T, argv []string) (string, []string) { return freeAddress(t), argv }
+func onLoopback(t *testing.T, argv []string) site {
+	return site{address: freeAddress(t), line: argv}
+}
 
 // node starts one.
-func (m *mode) node(t *testing.T, name, url string, how command) *server {
+func (m *mode) node(t *testing.T, name, url string, at place) *server {
 	t.Helper()
 	argv := []string{program("sioserver")}
 	if m.topic != "" {
 		argv = []string{program("wsd"), "serve", "--anonymous", "--drain-lb-wait", "0s"}
 	}
-	argv = append(append(argv, m.args...), "--redis-url", url, "--server-id", name)
-	address, line := how(t, argv)
-	s := launch(t, name, address, line...)
+	x := at(t, append(append(argv, m.args...), "--redis-url", url, "--server-id", name))
+	s := launch(t, name, x)
 	s.topics = m.topic != ""
 	return s
 }

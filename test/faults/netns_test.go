@@ -59,11 +59,12 @@ func (n *netns) redis() (r *testkit.Redis, url string) {
 	return r, fmt.Sprintf("redis://%s:%d", n.here, r.Port)
 }
 
-// command starts a node inside.
-func (n *netns) command(t *testing.T, argv []string) (address string, line []string) {
-	t.Helper()
-	return net.JoinHostPort(n.inside, strconv.Itoa(testkit.FreePort(t))),
-		append([]string{"ip", "netns", "exec", n.name}, argv...)
+// place starts a node inside.
+func (n *netns) place(t *testing.T, argv []string) site {
+	return site{
+		address: net.JoinHostPort(n.inside, strconv.Itoa(testkit.FreePort(t))),
+		line:    append([]string{"ip", "netns", "exec", n.name}, argv...),
+	}
 }
 
 // rule adds a rule to a chain inside, and returns what takes it away.

@@ -41,13 +41,12 @@ type server struct {
 	admin *socket      // of Socket.IO, for stats
 }
 
-// launch runs a program that listens where its flag --listen says, "address". It
-// ends with the test at the latest; one that ended before, or has panicked, fails
-// it.
-func launch(t *testing.T, name, address string, argv ...string) *server {
+// launch runs a program that listens where its flag --listen says. It ends with the
+// test at the latest; one that ended before, or has panicked, fails it.
+func launch(t *testing.T, name string, at site) *server {
 	t.Helper()
-	s := &server{name: name, address: address, done: make(chan struct{})}
-	s.cmd = exec.Command(argv[0], append(argv[1:], "--listen", address)...)
+	s := &server{name: name, address: at.address, foreign: at.foreign, done: make(chan struct{})}
+	s.cmd = exec.Command(at.line[0], append(at.line[1:], "--listen", at.address)...)
 	s.cmd.Stdout, s.cmd.Stderr = s, s
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
