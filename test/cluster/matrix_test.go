@@ -105,16 +105,32 @@ func TestLegacy(t *testing.T) {
 	}
 }
 
+// recoveryCalls are the checks of js/checks/recovery.mjs.
+var recoveryCalls = []string{"recovery", "recoveryTwice", "recoveryRefused"}
+
 // Connection state recovery: a client leaves one server and comes back to another.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	redis := testkit.StartRedis(t)
 	k := kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == "streams" })]
 	suite(t, settings{
-		Suite: "matrix", Kind: k.name, Redis: redis.URL(),
+		Suite: "recovery", Kind: k.name, Redis: redis.URL(),
 		Servers: cluster(t, k, redis.URL(), "--recovery", "1m"),
-		Flows:   flowsOf(both, directions, []string{"recovery", "recoveryTwice", "recoveryRefused"}),
+		Flows:   flowsOf(both, directions, recoveryCalls),
 	}, func(l *line) { table.add(k.name, l) })
+}
+
+// Among wsd's nodes it holds with others talking, too.
+func TestBusyRecovery(t *testing.T) {
+	t.Parallel()
+	redis := testkit.StartRedis(t)
+	args := []string{"--adapter", "streams", "--redis-url", redis.URL(), "--recovery", "1m"}
+	servers := []*server{newServer(t, wsd, "wsd1", args...), newServer(t, wsd, "wsd2", args...)}
+	start(t, servers...)
+	suite(t, settings{
+		Suite: "busyRecovery", Kind: "streams", Redis: redis.URL(), Servers: servers,
+		Flows: flowsOf(both, [][2]string{{"wsd1", "wsd2"}, {"wsd2", "wsd1"}, {"wsd1", "wsd1"}}, recoveryCalls),
+	}, nil)
 }
 
 // A server that ends, told to or killed, and starts again, is no member

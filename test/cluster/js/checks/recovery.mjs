@@ -93,6 +93,7 @@ export const recovery = (f) => travel(f, async (client) => {
   await got.wait(1 + missed.length);
 
   await send('near', { rooms: [room] }, 'after, from where it was');
+  await got.wait(1 + missed.length + 1);
   await send('a', { rooms: [room] }, 'after, from where it is');
   await got.wait(1 + missed.length + 2);
   const want = [['first'], ...missed, ['after, from where it was'], ['after, from where it is']];
