@@ -1,8 +1,17 @@
 package testkit
 
 import (
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"testing"
+)
+
+// Ports are below those that systems give to connections, or to who listens on
+// port 0: nobody but another test picks one by chance.
+const (
+	firstPort = 10_000
+	lastPort  = 32_000
 )
 
 // FreePort returns a TCP port of the loopback interface on which nothing
@@ -10,10 +19,15 @@ import (
 // listen on port 0 and ask for the address wherever that is possible.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("no free port: %v", err)
+	var err error
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("no free port: %v", err)
+	return 0
 }

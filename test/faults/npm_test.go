@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +30,7 @@ func npm(client string) place {
 				line = append(line, arg, argv[i+1])
 			}
 		}
-		return site{address: freeAddress(t), line: line, foreign: true}
+		return site{address: fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)), line: line, foreign: true}
 	}
 }
 

@@ -3,7 +3,6 @@ package faults
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"os/exec"
@@ -26,10 +25,13 @@ const (
 // crash is what a server writes that has met what it did not expect.
 var crash = regexp.MustCompile(`(?m)^(panic|fatal error|WARNING: DATA RACE|Uncaught|.*UnhandledPromiseRejection).*`)
 
+// listens is what sioserver, or wsd, says when it does.
+var listens = regexp.MustCompile(`(?:listening on |"msg":"listening","address":")([0-9.]+:[0-9]+)`)
+
 // server is a running node.
 type server struct {
 	name    string
-	address string // host:port
+	address string // host:port, when it is ready
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when it has ended
 	killed  bool
@@ -59,7 +61,7 @@ func launch(t *testing.T, name string, at site) *server {
 	return s
 }
 
-// ready waits until the server accepts connections.
+// ready waits until the server listens, and learns where.
 func (s *server) ready(t *testing.T) {
 	t.Helper()
 	testkit.Eventually(t, func() bool {
@@ -67,6 +69,9 @@ func (s *server) ready(t *testing.T) {
 		case <-s.done:
 			t.Fatalf("%s ended: %s", s.name, s.written())
 		default:
+		}
+		if m := listens.FindStringSubmatch(s.written()); m != nil {
+			s.address = m[1]
 		}
 		c, err := net.DialTimeout("tcp", s.address, time.Second)
 		if err == nil {
@@ -199,6 +204,3 @@ func (s *server) health() (stats, error) {
 
 // program is the path of one that TestMain has built.
 func program(name string) string { return filepath.Join(binaries, name) }
-
-// freeAddress is one of the loopback interface.
-func freeAddress(t *testing.T) string { return fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)) }
