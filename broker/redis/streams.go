@@ -134,7 +134,7 @@ func (n *streamsNode) add(m *cluster.Message, done func(offset string, err error
 
 // addEntry is add for what is an entry already.
 func (n *streamsNode) addEntry(e cluster.Entry, done func(offset string, err error)) error {
-	own := &ownEntry{done: done}
+	own := &ownEntry{done: done, print: printOf(e)}
 	most := strconv.Itoa(n.b.opts.StreamMaxLen)
 	size := len(n.stream) + len(e.UID) + len(e.Namespace) + len(e.Data)
 	err := n.own.push(own, n.b.opts.QueueMessages, func() error {

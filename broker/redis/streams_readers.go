@@ -107,7 +107,7 @@ func (s *streamsState) deliver(ctx context.Context, id string, e cluster.Entry) 
 		return
 	}
 	if len(nodes) == 1 && nodes[0].uid == e.UID {
-		nodes[0].own.read(id)
+		nodes[0].own.read(id, e)
 		return
 	}
 	m, err := e.Message(id)
@@ -117,7 +117,7 @@ func (s *streamsState) deliver(ctx context.Context, id string, e cluster.Entry) 
 	for _, n := range nodes {
 		switch {
 		case n.uid == e.UID:
-			n.own.read(id)
+			n.own.read(id, e)
 		case err == nil:
 			n.arrive(ctx, m, e)
 		}
