@@ -130,7 +130,7 @@ func (r *reader) wait(ctx context.Context, conn rueidis.DedicatedClient) ([]ruei
 // compare reads what is behind the cursor without waiting, together with what the
 // stream has as a whole, and tells what is missing.
 func (r *reader) compare(ctx context.Context, conn rueidis.DedicatedClient) ([]rueidis.XRangeSlice, error) {
-	entries, err := r.compareOnce(ctx, conn)
+	entries, _, err := r.compareOnce(ctx, conn)
 	if err != nil || len(entries) > 0 {
 		return entries, err
 	}
@@ -140,31 +140,31 @@ func (r *reader) compare(ctx context.Context, conn rueidis.DedicatedClient) ([]r
 	if err != nil || master.last == r.cursor.last {
 		return nil, nil // what is wrong with other connections is not said here
 	}
-	entries, err = r.compareOnce(ctx, conn)
-	if err == nil && len(entries) == 0 && master.last != r.cursor.last {
+	entries, here, err := r.compareOnce(ctx, conn)
+	if err == nil && len(entries) == 0 && here.last.Compare(master.last) < 0 {
 		err = errStale
 	}
 	return entries, err
 }
 
 // compareOnce is one look of compare.
-func (r *reader) compareOnce(ctx context.Context, conn rueidis.DedicatedClient) ([]rueidis.XRangeSlice, error) {
+func (r *reader) compareOnce(ctx context.Context, conn rueidis.DedicatedClient) ([]rueidis.XRangeSlice, tip, error) {
 	count := r.b.opts.StreamReadCount
 	for range 3 { // a stream that began anew is read again from its beginning
 		entries, t, err := r.look(ctx, conn)
 		if err != nil {
-			return nil, err
+			return nil, tip{}, err
 		}
 		g, again := r.cursor.judge(t, len(entries), count)
 		if g.Reason != 0 {
 			r.gap(g)
 		}
 		if !again {
-			return entries, nil
+			return entries, t, nil
 		}
 		r.settle()
 	}
-	return nil, fmt.Errorf("redis: stream %q begins anew again and again", r.stream)
+	return nil, tip{}, fmt.Errorf("redis: stream %q begins anew again and again", r.stream)
 }
 
 // look reads behind the cursor, and what the stream has, in one transaction.

@@ -79,10 +79,15 @@ func beginAt(t tip) cursor { return cursor{began: t.last, last: t.last, ordinal:
 
 // advance notes that an entry was read.
 func (c *cursor) advance(id cluster.ID) {
-	c.last = id
 	if c.ordinal >= 0 {
 		c.ordinal++
 	}
+	c.pass(id)
+}
+
+// pass notes that nothing up to an entry is to be read any more.
+func (c *cursor) pass(id cluster.ID) {
+	c.last = id
 	c.recent[c.read%recentIDs] = id
 	c.read++
 }
@@ -104,8 +109,17 @@ func (c *cursor) knows(id cluster.ID) bool {
 // judge compares the cursor with a stream, of which k entries behind the cursor
 // were read in the same moment, limit at most. It returns what is missing between
 // the cursor and them (Reason 0: nothing), and whether they have to be read again,
-// since the cursor was moved. Lost entries are counted into the cursor.
+// since the cursor was moved. Lost entries are counted into the cursor; behind
+// those that were the newest, and are gone, it is moved.
 func (c *cursor) judge(t tip, k, limit int) (g broker.Gap, again bool) {
+	g, again = c.compare(t, k, limit)
+	if !again && k == 0 && t.last.Compare(c.last) > 0 {
+		c.pass(t.last)
+	}
+	return g, again
+}
+
+func (c *cursor) compare(t tip, k, limit int) (g broker.Gap, again bool) {
 	switch {
 	case !t.exists && c.last == cluster.ID{}:
 		c.ordinal = 0
@@ -157,7 +171,7 @@ func (c *cursor) rewind(t tip) {
 // read is not there any more, others may be missing behind it.
 func (c *cursor) judgeByIDs(t tip, k int) broker.Gap {
 	c.ordinal = -1
-	if k > 0 && c.last != (cluster.ID{}) && t.first.Compare(c.last) > 0 {
+	if c.last != (cluster.ID{}) && (k > 0 && t.first.Compare(c.last) > 0 || k == 0 && t.last.Compare(c.last) > 0) {
 		return broker.Gap{Reason: broker.Trimmed, Lost: -1}
 	}
 	return broker.Gap{}

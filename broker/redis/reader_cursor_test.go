@@ -30,7 +30,7 @@ func TestCursorJudge(t *testing.T) {
 		{"what was read is trimmed", tip{true, 2, id(14), id(15), 10}, 2, none, false, 13, 8},
 		{"all is trimmed, nothing is new", tip{true, 0, id(0), id(13), 8}, 0, none, false, 13, 8},
 		{"one is missing before two more", tip{true, 2, id(15), id(16), 11}, 2, trimmed(1), false, 13, 9},
-		{"all that is new is missing", tip{true, 0, id(0), id(16), 11}, 0, trimmed(3), false, 13, 11},
+		{"all that is new is missing", tip{true, 0, id(0), id(16), 11}, 0, trimmed(3), false, 16, 11},
 		{"many are missing before many", tip{true, 20, id(44), id(63), 58}, limit, trimmed(30), false, 13, 38},
 		{"the stream is gone", tip{}, 0, restarted, true, 0, 0},
 		{"it began anew, and ends later", tip{true, 2, id(20), id(21), 2}, 2, restarted, false, 13, 0},
@@ -42,6 +42,7 @@ func TestCursorJudge(t *testing.T) {
 		{"an old server, nothing new", tip{true, 8, id(1), id(13), -1}, 0, none, false, 13, -1},
 		{"an old server, more", tip{true, 3, id(13), id(15), -1}, 2, none, false, 13, -1},
 		{"an old server, some may be missing", tip{true, 2, id(15), id(16), -1}, 2, trimmed(-1), false, 13, -1},
+		{"an old server, all that is new is missing", tip{true, 0, id(0), id(16), -1}, 0, trimmed(-1), false, 16, -1},
 		{"an old server, the stream is gone", tip{}, 0, restarted, true, 0, 0},
 	} {
 		c := beginAt(tip{true, 5, id(1), id(10), 5})

@@ -264,6 +264,31 @@ func TestReaderRestarts(t *testing.T) {
 	}
 }
 
+// TestReaderNewestIsGone has somebody remove the newest entry before it was read:
+// that is a gap, and the stream is read on.
+func TestReaderNewestIsGone(t *testing.T) {
+	server := testkit.StartRedis(t)
+	l := follow(t, openBroker(t, server.URL(), streamsOf), "/")
+	addEntry(server, "socket.io", "/", "seen")
+	l.await(t, "seen")
+	server.Do("EVAL", `redis.call("XADD", KEYS[1], "*", "uid", "x", "nsp", "/", "type", "3", "data", "{}") redis.call("XTRIM", KEYS[1], "MAXLEN", "0")`, "1", "socket.io")
+	testkit.Eventually(t, func() bool { n, gaps := l.lost(broker.Trimmed); return n == 1 && gaps == 1 }, patience)
+	last, err := l.b.tip(t.Context(), "socket.io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := l.readers[0].reach(ctx, last.last); err != nil {
+		t.Errorf("what waits for the stream's end: %v", err)
+	}
+	if err := l.readers[0].state(); err != nil {
+		t.Errorf("the stream is not read: %v", err)
+	}
+	addEntry(server, "socket.io", "/", "next")
+	l.await(t, "seen", "next")
+}
+
 // TestReaderStopped has a server that stands still: that is noticed, and nothing
 // of what it took is lost.
 func TestReaderStopped(t *testing.T) {
