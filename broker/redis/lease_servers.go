@@ -37,10 +37,12 @@ const (
 // servers is the list of all servers, kept so that a lookup does not have to ask
 // for leases.
 type servers struct {
-	reading sync.Mutex // held while the list is read
+	reading chan struct{} // one place: has something while the list is read
 
 	mu    sync.Mutex
-	read  time.Time // when the list was asked for; zero: never
+	asked time.Time // when the list was asked for last, whatever came of it
+	err   error     // what came of it
+	read  time.Time // when the list that is kept was asked for; zero: never
 	state map[string]serverState
 	info  []broker.ServerInfo // of those alive, by name
 }
@@ -67,15 +69,40 @@ func (n *presenceNode) watchServers() {
 	}
 }
 
-// readServers reads the list, unless it was asked for after a time already.
+// readServers reads the list, unless it was asked for after a time already: of
+// those who come together one asks for all.
 func (n *presenceNode) readServers(ctx context.Context, after time.Time) error {
 	s := &n.servers
-	s.reading.Lock()
-	defer s.reading.Unlock()
-	if s.read.After(after) { // only written under reading
-		return nil
+	select {
+	case s.reading <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.reading }()
+	if done, err := s.askedSince(after); done {
+		return err
 	}
 	asked := time.Now()
+	err := n.askServers(ctx, asked)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() == nil { // else it is the caller's own
+		s.asked, s.err = asked, err
+	}
+	return err
+}
+
+// askedSince reports whether the list was asked for after a time, and what came of
+// it.
+func (s *servers) askedSince(after time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked.After(after), s.err
+}
+
+// askServers is readServers that asks.
+func (n *presenceNode) askServers(ctx context.Context, asked time.Time) error {
+	s := &n.servers
 	names, err := n.b.do(ctx, n.b.client.B().Smembers().Key(nodesKey).Build()).AsStrSlice()
 	if err != nil && !rueidis.IsRedisNil(err) {
 		return err

@@ -129,6 +129,7 @@ func (p redisPresence) Join(server string, direct func(*cluster.Message)) (broke
 		wake:    make(chan struct{}, 1),
 		users:   map[string][]presentConn{},
 		dirty:   map[string]struct{}{},
+		servers: servers{reading: make(chan struct{}, 1)},
 	}
 	n.grant = grant{Token: newToken(), Started: n.started.UnixMilli()}
 	n.inbox = b.newInbox(broker.ClusterReceiver{Deliver: direct}, n.open)

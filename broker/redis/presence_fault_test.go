@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -518,4 +519,29 @@ func TestServersNameTheirNodes(t *testing.T) {
 		all, err := watcher.Servers(t.Context())
 		return err == nil && len(all) == 2 && all[0].Name == "s" && all[0].UIDs["/chat"] == node.UID() && len(all[1].UIDs) == 0
 	}, patience)
+}
+
+// TestServersAreAskedForOnce has many ask for the servers while Redis stands still:
+// they wait together, not one behind the other.
+func TestServersAreAskedForOnce(t *testing.T) {
+	r := testkit.StartRedis(t)
+	b := openBroker(t, r.URL(), short)
+	n := joinPresence(t, b, "one")
+	testkit.Eventually(t, func() bool { return n.Health().Up }, patience)
+	r.Stop()
+	defer r.Cont()
+	before := b.count.commandErrors.Load()
+	const askers = 100
+	var all sync.WaitGroup
+	for range askers {
+		all.Go(func() {
+			if _, err := n.Servers(context.Background()); !errors.Is(err, broker.ErrUnavailable) {
+				t.Errorf("%v, want %v", err, broker.ErrUnavailable)
+			}
+		})
+	}
+	all.Wait()
+	if failed := b.count.commandErrors.Load() - before; failed > askers/4 {
+		t.Errorf("%d commands failed", failed)
+	}
 }

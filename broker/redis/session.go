@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// A log is read in pages: of logPage entries at first, and of more, up to
-	// maxLogPage, while a page has less than pageBytes.
+	// A log is read in pages: of one entry before it is known that there is a
+	// session, since anybody may ask; of logPage then, of more, up to maxLogPage,
+	// while a page has less than pageBytes, and of less while it has more.
 	logPage    = 100
 	maxLogPage = 1600
 	pageBytes  = 1 << 20
@@ -127,7 +128,7 @@ func (n *streamsNode) openLog(ctx context.Context, offset string) (*logReading, 
 	l := &logReading{n: n, since: since}
 	found := false
 	for _, stream := range n.streams {
-		p := &logPages{n: n, stream: stream, last: since, count: logPage}
+		p := &logPages{n: n, stream: stream, last: since, count: 1}
 		there, err := p.next(ctx)
 		if err != nil {
 			return nil, err
@@ -232,8 +233,13 @@ func (p *logPages) next(ctx context.Context) (there bool, err error) {
 			return false, p.n.unavailable(ctx, err)
 		}
 	}
-	if entriesSize(entries) < pageBytes {
+	switch {
+	case p.count == 1:
+		p.count = logPage
+	case entriesSize(entries) < pageBytes:
 		p.count = min(2*p.count, maxLogPage)
+	default:
+		p.count = max(p.count/2, 2) // one is the entry before it
 	}
 	// What others add meanwhile is no reason to read for ever.
 	if p.read += len(entries); p.read > 2*p.n.b.opts.StreamMaxLen+2*maxLogPage {
