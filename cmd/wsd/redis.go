@@ -84,8 +84,9 @@ type brokerHealth struct {
 	Up     bool    `json:"up"`
 	Reason string  `json:"reason,omitempty"` // why not
 	LagMS  float64 `json:"lag_ms"`           // of the last message that was sent out and came back
-	Topics losses  `json:"topics"`           // of /topics/...
-	SIO    losses  `json:"socketio"`         // of Socket.IO's namespaces
+	losses         // all, of what went out as well: publications that Redis did not take
+	Topics losses  `json:"topics"`   // of /topics/...
+	SIO    losses  `json:"socketio"` // of Socket.IO's namespaces
 }
 
 // losses are what did not get through between servers, since the start.
@@ -99,9 +100,10 @@ func (s *server) brokerHealth() *brokerHealth {
 	if s.redis == nil {
 		return nil
 	}
-	h := s.app.Health()
+	h, all := s.app.Health(), s.redis.Health()
 	b := &brokerHealth{
 		Up: h.Up, Reason: h.Reason, LagMS: float64(h.Lag.Microseconds()) / 1000,
+		losses: losses{all.Gaps, all.Lost},
 		Topics: losses{h.Gaps, h.Lost},
 	}
 	if s.sio != nil {

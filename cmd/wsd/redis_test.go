@@ -200,7 +200,10 @@ func TestServersOverRedis(t *testing.T) {
 	from.emit(`"say","lobby","near"`)
 	near.hears(`"say","lobby","near"`)
 	redis.Restart()
-	testkit.Eventually(t, func() bool { return a.health().Broker.Up }, patience)
+	testkit.Eventually(t, func() bool {
+		h := a.health().Broker
+		return h.Up && h.Gaps > 0 && h.Lost > 0 // "near" did not get out
+	}, patience)
 }
 
 // Who has somebody's secret of recovery, but not a token of theirs, does not
