@@ -34,6 +34,3 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
-
-// backoffTimer fires when the attempt that follows n failed ones is due.
-func backoffTimer(n int) *time.Timer { return time.NewTimer(backoff(n)) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -271,6 +272,7 @@ func (l *lane) finishOne(o order, r rueidis.RedisResult) {
 		l.count(&c.sent, 1)
 	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrClosed):
 		l.count(&c.unavailable, 1)
+	case isNoScript(err): // not lost: whoever sent it sends the script itself
 	case errors.As(err, &refused):
 		l.count(&c.refused, 1)
 	default:
@@ -320,7 +322,7 @@ func (l *lane) awaitServer() {
 		if l.ping() == nil {
 			break
 		}
-		timer := backoffTimer(attempt)
+		timer := time.NewTimer(backoff(attempt))
 		select {
 		case <-timer.C:
 			continue

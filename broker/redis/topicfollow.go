@@ -11,8 +11,14 @@ import (
 )
 
 const (
-	// topicReadCount is how many entries of a log one command reads.
+	// A command reads so many entries of a log: topicReadFirst at first, then as
+	// many as make about topicReadBytes, topicReadCount at most.
+	topicReadFirst = 10
 	topicReadCount = 100
+	topicReadBytes = 1 << 20
+	// topicReadsAtOnce is how many logs a node reads at a time: after a
+	// reconnection all are due.
+	topicReadsAtOnce = 16
 	// topicReads is how often a log is tried that the server refuses to give.
 	topicReads = 5
 )
@@ -120,7 +126,7 @@ func (f *topicFollower) acceptLocked(e *logEntry) {
 		return
 	}
 	if f.known && e.previous != f.last && !f.expiredBefore(e) {
-		f.n.tellGap(f.topic, f.missingBefore(e))
+		f.n.foundGap(f.topic, f.missingBefore(e))
 	}
 	f.known, f.last, f.number = true, e.id, e.number
 	if e.publisher != f.n.id {
@@ -170,12 +176,7 @@ func (f *topicFollower) read() {
 				return
 			}
 		}
-		timer := backoffTimer(attempt)
-		select {
-		case <-timer.C:
-		case <-f.ctx.Done():
-			timer.Stop()
-		}
+		pause(f.ctx, backoff(attempt))
 	}
 }
 
@@ -191,26 +192,52 @@ func (f *topicFollower) catchUp() error {
 	if sub == nil || sub.wait(f.ctx) != nil {
 		return f.ctx.Err()
 	}
-	for {
-		f.mu.Lock()
-		after := f.last
-		f.again = false
-		f.mu.Unlock()
-		entries, err := f.n.reader.after(f.ctx, f.addr.log, after, topicReadCount)
-		if err != nil {
+	for count, done := topicReadFirst, false; !done; {
+		var err error
+		if count, done, err = f.readSome(count); err != nil {
 			return err
 		}
-		if len(entries) == 0 {
-			if newer, err := f.compareEnds(after); err != nil {
-				return err
-			} else if newer {
-				continue
-			}
-		}
-		if f.take(entries) {
-			return nil
+	}
+	return nil
+}
+
+// readSome delivers at most count entries behind the last one. It returns how many
+// to read next, and whether that was all.
+func (f *topicFollower) readSome(count int) (next int, done bool, err error) {
+	select {
+	case f.n.reads <- struct{}{}:
+		defer func() { <-f.n.reads }()
+	case <-f.ctx.Done():
+		return 0, false, f.ctx.Err()
+	}
+	f.mu.Lock()
+	after := f.last
+	f.again = false
+	f.mu.Unlock()
+	entries, err := f.n.reader.after(f.ctx, f.addr.log, after, count)
+	if err != nil {
+		return 0, false, err
+	}
+	if len(entries) == 0 {
+		if newer, err := f.compareEnds(after); err != nil || newer {
+			return count, false, err
 		}
 	}
+	return nextReadCount(count, entries), f.take(entries, len(entries) == count), nil
+}
+
+// nextReadCount is how many entries to read after these, of which count were
+// asked for.
+func nextReadCount(count int, entries []logEntry) int {
+	if len(entries) == 0 {
+		return count
+	}
+	size := 0
+	for i := range entries {
+		size += len(entries[i].data)
+	}
+	fitting := len(entries) * topicReadBytes / max(size, 1)
+	return max(1, min(fitting, 2*count, topicReadCount))
 }
 
 // begin looks where the log ends, and subscribes then: so nothing falls between
@@ -247,9 +274,9 @@ func (f *topicFollower) startAtLocked(newest []logEntry) {
 	}
 }
 
-// take delivers entries. It reports whether that is all: then what arrives is
-// delivered as it comes.
-func (f *topicFollower) take(entries []logEntry) (done bool) {
+// take delivers entries, behind which there may be more. It reports whether that
+// is all: then what arrives is delivered as it comes.
+func (f *topicFollower) take(entries []logEntry, more bool) (done bool) {
 	for i := range entries {
 		f.mu.Lock()
 		if !f.closed {
@@ -259,7 +286,7 @@ func (f *topicFollower) take(entries []logEntry) (done bool) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(entries) == topicReadCount || f.again || f.seen.Compare(f.last) > 0 {
+	if more || f.again || f.seen.Compare(f.last) > 0 {
 		return false
 	}
 	f.reading, f.seen = false, cluster.ID{}
@@ -290,13 +317,13 @@ func (f *topicFollower) compareEnds(last cluster.ID) (newer bool, err error) {
 		return true, nil
 	case c < 0 && len(newest) == 0 && f.addr.keep.Age > 0:
 		// It may have ended by its age, with what came in between.
-		f.n.tellGap(f.topic, broker.Gap{Reason: broker.Trimmed, Lost: -1})
+		f.n.foundGap(f.topic, broker.Gap{Reason: broker.Trimmed, Lost: -1})
 		f.startAtLocked(nil)
 	case c < 0:
-		f.n.tellGap(f.topic, broker.Gap{Reason: broker.Restarted, Lost: -1})
+		f.n.foundGap(f.topic, broker.Gap{Reason: broker.Restarted, Lost: -1})
 		f.startAtLocked(newest)
 	case seen.Compare(last) > 0 && !f.again:
-		f.n.tellGap(f.topic, broker.Gap{Reason: broker.Trimmed, Lost: -1})
+		f.n.foundGap(f.topic, broker.Gap{Reason: broker.Trimmed, Lost: -1})
 	}
 	if f.seen == seen {
 		f.seen = cluster.ID{}
@@ -312,7 +339,7 @@ func (f *topicFollower) giveUp(err error) {
 		return
 	}
 	f.n.warn("the log of a topic can't be read", f.topic, err)
-	f.n.tellGap(f.topic, broker.Gap{Reason: broker.Reconnected, Lost: -1})
+	f.n.foundGap(f.topic, broker.Gap{Reason: broker.Reconnected, Lost: -1})
 	f.reading, f.known, f.seen = false, false, cluster.ID{}
 	f.subscribeLocked()
 }

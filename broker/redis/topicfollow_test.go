@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -162,6 +163,62 @@ func TestDurableTopicTellsWhatWasTrimmed(t *testing.T) {
 	if h := to.Health(); h.Gaps != 1 || h.Lost != uint64(lost) {
 		t.Errorf("%+v", h)
 	}
+	if s := to.Node.(*topicNode).b.Stats(); s.Gaps.Trimmed != 1 || s.Lost.Trimmed != uint64(lost) {
+		t.Errorf("%+v, %+v", s.Gaps, s.Lost)
+	}
+}
+
+// Long messages are read from the log a few at a time.
+func TestNextReadCount(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		count, read, bytes int
+		want               int
+	}{
+		{"short ones", 10, 10, 100, 20},
+		{"short ones, as many as can be", 100, 100, 100, 100},
+		{"none", 10, 0, 0, 10},
+		{"as many as fit", 100, 100, 100 << 10, 10},
+		{"one that is too long", 10, 1, 64 << 20, 1},
+		{"short ones after long ones", 1, 1, 10, 2},
+	} {
+		if got := nextReadCount(tt.count, slices.Repeat([]logEntry{{data: strings.Repeat("x", tt.bytes)}}, tt.read)); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A server that lost its scripts is given them again: nothing is lost, nor
+// counted as such.
+func TestDurableTopicAfterScriptFlush(t *testing.T) {
+	server := testkit.StartRedis(t)
+	from, to := pair(t, server.URL(), broker.Retention{Messages: 10}, "durable")
+	server.Do("SCRIPT", "FLUSH")
+	from.say(t, "durable", "1")
+	from.say(t, "durable", "2")
+	to.await(t, "1", "2")
+	if server.Info("errorstat_NOSCRIPT") == "" {
+		t.Error("the script was not missing")
+	}
+	if h := from.Node.(*topicNode).b.Health(); h.Lost != 0 || from.Health().Lost != 0 {
+		t.Errorf("%+v, and the node's: %+v", h, from.Health())
+	}
+}
+
+func TestHistoryWithoutAServer(t *testing.T) {
+	server := testkit.StartRedis(t)
+	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10})))
+	server.Kill()
+	if _, err := from.History(t.Context(), "durable", "", 10); !errors.Is(err, broker.ErrUnavailable) {
+		t.Error(err)
+	}
+	server.Start()
+	testkit.Eventually(t, func() bool { return from.Health().Up }, patience)
+	server.Stop()
+	defer server.Cont()
+	if _, err := from.History(t.Context(), "durable", "", 10); !errors.Is(err, broker.ErrUnavailable) {
+		t.Error(err)
+	}
 }
 
 func TestDurableTopicTellsOfALogThatBeganAnew(t *testing.T) {
@@ -256,7 +313,7 @@ func TestDurableTopicWithoutTheRightToRead(t *testing.T) {
 func TestPlainTopicTellsWhatAPublisherFailedToSend(t *testing.T) {
 	p := &plainTopic{topic: "t", next: map[uint64]uint64{}}
 	d := new(diary)
-	p.n = &topicNode{id: 1, r: broker.TopicsReceiver{
+	p.n = &topicNode{b: new(Broker), id: 1, r: broker.TopicsReceiver{
 		Deliver: func(m broker.Message) { d.write(string(m.Data)) },
 		Gap:     func(_ string, g broker.Gap) { d.write(fmt.Sprintf("gap:%v:%d", g.Reason, g.Lost)) },
 	}}
@@ -269,13 +326,15 @@ func TestPlainTopicTellsWhatAPublisherFailedToSend(t *testing.T) {
 		plainOf(2, 14, 0, "again", "again", "e"), // two of them came before
 		plainOf(2, 13, 0, "again"),
 		plainOf(2, 18, 0, "f"),
-		plainOf(2, 0, 0, "forgotten and begun anew"),
-		plainOf(2, 1<<63, 200, "nonsense"),
+		plainOf(2, 5*outboxNumbers, 0, "forgotten and begun anew"),
+		plainOf(2, 9*outboxNumbers+2, 0, "again, and the first two are missing"),
+		plainOf(2, 9*outboxNumbers+(1<<39), 200, "far ahead"),
 	} {
 		p.message("", payload)
 	}
 	d.await(t, "a", "b", "other", "c", "gap:overflow:2", "d", "e", "gap:reconnected:1", "f",
-		"forgotten and begun anew", "gap:reconnected:-1", "nonsense")
+		"forgotten and begun anew", "gap:reconnected:2", "again, and the first two are missing",
+		fmt.Sprint("gap:reconnected:", 1<<39-3), "far ahead")
 	for i := range uint64(5 * maxPublishers) {
 		p.message("", plainOf(100+i, 0, 0, "x"))
 	}

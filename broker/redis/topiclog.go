@@ -2,9 +2,7 @@ package redis
 
 import (
 	"context"
-	"crypto/sha1"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -64,10 +62,7 @@ return offsets
 // errScript says that the server's script answered something else than it should.
 var errScript = errors.New("redis: unexpected answer of a topic's script")
 
-var topicScriptSHA = func() string {
-	sum := sha1.Sum([]byte(topicScript))
-	return hex.EncodeToString(sum[:])
-}()
+var topicScriptSHA = digest(topicScript)
 
 // topicAddress is where a topic is in Redis.
 type topicAddress struct {
@@ -167,7 +162,11 @@ func (r topicReader) newest(ctx context.Context, log string, limit int) ([]logEn
 }
 
 func (r topicReader) entries(ctx context.Context, cmd rueidis.Completed) ([]logEntry, error) {
-	raw, err := r.b.do(ctx, cmd).AsXRange()
+	answer := r.b.do(ctx, cmd)
+	if err := answer.NonRedisError(); err != nil {
+		return nil, notTaken(err) // there was nothing to take
+	}
+	raw, err := answer.AsXRange()
 	if err != nil && !rueidis.IsRedisNil(err) {
 		return nil, err
 	}

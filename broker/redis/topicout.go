@@ -18,8 +18,11 @@ const (
 	topicBatchMessages = 256
 	topicBatchBytes    = 64 << 10
 	// idleOutboxes is how many topics without anything on its way are remembered;
-	// where a failure is yet to be told to subscribers, eight times as many.
-	idleOutboxes = 1024
+	// where a failure is yet to be told to subscribers, twice as many.
+	idleOutboxes = 8 << 10
+	// outboxNumbers is how many messages an outbox can number: where a topic was
+	// forgotten, the numbers of its next outbox are of another range.
+	outboxNumbers = 1 << 40
 )
 
 // pushFunc is lane.push.
@@ -36,6 +39,7 @@ type topicQueue struct {
 
 	mu              sync.Mutex
 	boxes           map[string]*outbox
+	made            uint64 // outboxes
 	messages, bytes int
 	closed          bool
 	idle            chan struct{} // closed when closed and empty
@@ -150,7 +154,8 @@ func (q *topicQueue) admit(topic string, size int) (*outbox, error) {
 	box := q.boxes[topic]
 	if box == nil {
 		topic = strings.Clone(topic)
-		box = &outbox{q: q, topic: topic, addr: q.commands.address(topic)}
+		box = &outbox{q: q, topic: topic, addr: q.commands.address(topic), next: q.made * outboxNumbers}
+		q.made++
 		q.boxes[topic] = box
 	}
 	var err error
@@ -170,7 +175,7 @@ func (q *topicQueue) release(box *outbox, messages, bytes int) {
 	q.messages -= messages
 	q.bytes -= bytes
 	box.users -= messages
-	if box.users == 0 && len(q.boxes) > idleOutboxes && (!box.unsure || len(q.boxes) > 8*idleOutboxes) {
+	if box.users == 0 && len(q.boxes) > idleOutboxes && (!box.unsure || len(q.boxes) > 2*idleOutboxes) {
 		delete(q.boxes, box.topic)
 	}
 	if q.closed && q.messages == 0 {

@@ -351,20 +351,26 @@ func TestPublishWaitEndsWithItsContext(t *testing.T) {
 func TestIdleTopicsAreForgotten(t *testing.T) {
 	p := new(press)
 	q := queueOver(p, false, 1000, 1<<20)
-	for i := range 3 * idleOutboxes {
-		put(t, q, fmt.Sprint("topic ", i), "x")
+	for i := range 2 * idleOutboxes {
+		put(t, q, fmt.Sprint("topic ", 2*idleOutboxes-i), "x")
 		_, done := p.next(t)
 		done(taken)
 	}
 	if n := len(q.boxes); n > idleOutboxes {
 		t.Errorf("%d topics are remembered", n)
 	}
-	for i := range 20 * idleOutboxes {
+	put(t, q, "topic 1", "x")
+	command, done := p.next(t)
+	if e, _ := envelope(t, command); e.first/outboxNumbers == 0 || e.first%outboxNumbers != 0 {
+		t.Errorf("number %d of a topic that was forgotten", e.first)
+	}
+	done(taken)
+	for i := range 4 * idleOutboxes {
 		put(t, q, fmt.Sprint("failing ", i), "x")
 		_, done := p.next(t)
 		done(broken)
 	}
-	if n := len(q.boxes); n > 8*idleOutboxes {
+	if n := len(q.boxes); n > 2*idleOutboxes {
 		t.Errorf("%d topics are remembered", n)
 	}
 }

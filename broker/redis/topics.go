@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,8 +18,6 @@ const (
 	topicSkipsLogged = 10 * time.Second
 	// maxPublishers bounds the other nodes whose messages of a topic are counted.
 	maxPublishers = 1024
-	// maxMissing is above what can be missing: more is nonsense.
-	maxMissing = 1 << 40
 )
 
 // errNotProven says that no probe has come back lately.
@@ -47,8 +44,9 @@ type topicNode struct {
 	r      broker.TopicsReceiver
 	out    *topicQueue
 	reader topicReader
+	reads  chan struct{} // has an element for each log that is being read
 
-	ctx  context.Context // ends with Leave
+	ctx  context.Context // ends with Leave, and with the Broker
 	end  context.CancelFunc
 	jobs sync.WaitGroup // reading logs
 
@@ -104,7 +102,8 @@ func newTopicNode(b *Broker, r broker.TopicsReceiver, push pushFunc) *topicNode 
 	_, _ = rand.Read(id[:]) // never fails
 	n := &topicNode{
 		b: b, id: binary.BigEndian.Uint64(id[:]), r: r,
-		reader: topicReader{b}, topics: map[string]func(bool){},
+		reader: topicReader{b}, reads: make(chan struct{}, topicReadsAtOnce),
+		topics: map[string]func(bool){},
 	}
 	commands := newTopicCommands(b.shardsTopics(), b.opts.Durable, n.id)
 	n.out = newTopicQueue(push, commands, n.id, b.opts.QueueMessages, b.opts.QueueBytes)
@@ -172,13 +171,6 @@ func (n *topicNode) PublishWait(ctx context.Context, m broker.Message) (offset s
 	return n.out.publishWait(ctx, m)
 }
 
-// proven reports whether messages were seen to pass lately, by any connection.
-func (h *hub) proven() bool {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return slices.ContainsFunc(h.connsLocked(), (*conn).isUp)
-}
-
 // History implements broker.Node.
 func (n *topicNode) History(ctx context.Context, topic, since string, limit int) (broker.History, error) {
 	if n.ctx.Err() != nil {
@@ -240,12 +232,21 @@ func (n *topicNode) deliver(m broker.Message) {
 	}
 }
 
-// tellGap counts a gap and tells the receiver.
-func (n *topicNode) tellGap(topic string, g broker.Gap) {
-	n.gaps.Add(1)
+// foundGap counts a gap in a topic's messages, and tells it.
+func (n *topicNode) foundGap(topic string, g broker.Gap) {
+	n.b.count.gap(g.Reason)
 	if g.Lost > 0 {
 		n.missed.Add(uint64(g.Lost))
+		if g.Reason == broker.Trimmed {
+			n.b.count.lostTrimmed.Add(uint64(g.Lost))
+		}
 	}
+	n.tellGap(topic, g)
+}
+
+// tellGap tells the receiver of a gap, which is counted at the Broker already.
+func (n *topicNode) tellGap(topic string, g broker.Gap) {
+	n.gaps.Add(1)
 	n.calls.RLock()
 	defer n.calls.RUnlock()
 	if !n.left && n.r.Gap != nil {
@@ -308,19 +309,19 @@ func (p *plainTopic) message(_, payload string) {
 // many in it were there before.
 func (p *plainTopic) count(e *plainEnvelope) (seen uint64) {
 	next, known := p.next[e.publisher]
+	if known && e.first/outboxNumbers != next/outboxNumbers {
+		next = e.first - e.first%outboxNumbers // where the publisher began anew
+	}
 	switch {
 	case !known && len(p.next) >= maxPublishers:
 		clear(p.next)
 	case known && e.first > next:
-		g := broker.Gap{Reason: e.why, Lost: -1}
+		g := broker.Gap{Reason: e.why, Lost: int64(e.first - next)}
 		if e.why == 0 || e.why > broker.Overflow {
 			g.Reason = broker.Reconnected
 		}
-		if missing := e.first - next; missing <= maxMissing {
-			g.Lost = int64(missing)
-		}
-		p.n.tellGap(p.topic, g)
-	case known && e.first < next && e.first > 0: // from 0: the publisher has forgotten the topic
+		p.n.foundGap(p.topic, g)
+	case known && e.first < next:
 		seen = next - e.first
 		if seen >= uint64(e.count) {
 			return seen

@@ -17,8 +17,9 @@ import (
 // Numbers are big-endian; a * is one byte of length before a text. publisher is
 // the membership that published, so that it can skip its own. first is the number
 // of the first message among those that the publisher has sent, or failed to
-// send, to the topic, and why the broker.GapReason of those that failed just
-// before. previous is the offset of the entry before the first message in the
+// send, to the topic: in its low 40 bits from 0, and once more from 0, with other
+// high bits, when the publisher had forgotten the topic. why is the
+// broker.GapReason of those that failed just before. previous is the offset of the entry before the first message in the
 // log, and number how many entries that is in the log's life. The server writes
 // the durable envelope: topicScript.
 const (
