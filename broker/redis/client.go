@@ -227,6 +227,10 @@ func (k *link) install(client rueidis.Client) {
 	if client == nil {
 		return
 	}
+	if k.b.ctx.Err() != nil { // close may have been here already
+		k.b.wg.Go(client.Close)
+		return
+	}
 	if old := k.client; old != nil {
 		k.b.count.resets.Add(1)
 		k.b.wg.Go(old.Close) // may wait for answers

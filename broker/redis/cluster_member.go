@@ -35,7 +35,7 @@ type member struct {
 	inbox     *inbox
 	names     *aged[struct{}] // of other nodes, from what they sent
 
-	ctx   context.Context // ends with leave
+	ctx   context.Context // ends with leave, and with the Broker
 	end   context.CancelFunc
 	whole chan struct{} // closed when attach has made its last subscription
 
@@ -60,7 +60,7 @@ func (b *Broker) newMember(namespace, uid string, r broker.ClusterReceiver, open
 		names:     newAged[struct{}](maxNames, nameLife),
 		whole:     make(chan struct{}),
 	}
-	m.ctx, m.end = context.WithCancel(context.Background())
+	m.ctx, m.end = context.WithCancel(b.ctx)
 	b.presence.named(namespace, uid)
 	return m
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ type hub struct {
 	main     *conn            // of plain and pattern channels
 	shards   map[string]*conn // of sharded ones, by address; "" where there is no Cluster
 	outages  map[listener]*outage
-	late     []lateRelease       // the oldest first
+	late     []lateRelease       // those to look at first are first
 	refused  map[*channel]string // what servers do not let us subscribe to, and why
 	closed   bool
 }
@@ -79,6 +80,7 @@ type channel struct {
 	standing bool          // the server has confirmed
 	lingers  bool          // nobody holds it, but it is not to be released yet
 	until    time.Time     // it lingers
+	inLate   bool          // hub.late has it
 	refusals int           // in a row
 	retryAt  time.Time     // after a refusal
 	changed  chan struct{} // closed when standing becomes true; nil: nobody waits
@@ -104,7 +106,8 @@ type outage struct {
 	back bool // one does again
 }
 
-// lateRelease is a channel that nobody held at a time.
+// lateRelease is a channel that nobody held at a time: one entry for each, however
+// often it comes and goes.
 type lateRelease struct {
 	channel *channel
 	due     time.Time
@@ -253,6 +256,10 @@ func (s *subscription) release(late bool) {
 	}
 	if late && c.asked && !h.closed {
 		c.lingers, c.until = true, time.Now().Add(h.b.opts.ReleaseDelay)
+		if c.inLate {
+			return
+		}
+		c.inLate = true
 		h.late = append(h.late, lateRelease{c, c.until})
 		if len(h.late) == 1 {
 			select {
@@ -290,11 +297,14 @@ func (h *hub) releaseDue(now time.Time) (next time.Duration, ok bool) {
 		c := h.late[0].channel
 		h.late[0] = lateRelease{}
 		h.late = h.late[1:]
-		// It may have been subscribed since, and released again: that is an entry
-		// later on.
-		if c.lingers && !c.until.After(now) {
-			c.lingers = false
+		switch {
+		case c.lingers && c.until.After(now): // subscribed since, and released again
+			h.late = append(h.late, lateRelease{c, c.until})
+		case c.lingers:
+			c.lingers, c.inLate = false, false
 			h.dirtyLocked(c)
+		default:
+			c.inLate = false
 		}
 	}
 	if len(h.late) == 0 {
@@ -518,6 +528,13 @@ func (h *hub) connsLocked() []*conn {
 		all = append(all, c)
 	}
 	return all
+}
+
+// proven reports whether messages were seen to pass lately, by any connection.
+func (h *hub) proven() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return slices.ContainsFunc(h.connsLocked(), (*conn).isUp)
 }
 
 // health is the connections' part of Broker.Health.

@@ -173,9 +173,10 @@ func (s *session) probeBack(text string) {
 		return
 	}
 	select {
-	case s.back <- n:
+	case <-s.back: // of a probe that nobody waits for any more
 	default:
 	}
+	s.back <- n // there is room: nobody else sends
 }
 
 // health tells why messages do not pass, "" if they do, and how long the last one

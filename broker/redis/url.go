@@ -206,6 +206,9 @@ func unknownParams(scheme string, params url.Values, tls bool) error {
 			}
 			return fmt.Errorf("redis: %s://...: parameter %q is for TLS: rediss", scheme, name)
 		}
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return fmt.Errorf("redis: %s://...: malformed parameters: a ? in a password is written %%3F", scheme) // name may be a part of it
+		}
 		return fmt.Errorf("redis: %s://...: unknown parameter %q", scheme, name)
 	}
 	return nil

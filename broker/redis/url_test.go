@@ -90,6 +90,7 @@ func TestParseURLsRefuses(t *testing.T) {
 		{"spaces", []string{"redis://u:hunter2@h h"}},
 		{"sentinel without a master", []string{"redis+sentinel://h"}},
 		{"sentinel's user of a server", []string{"redis://h?sentinel_user=hunter2"}},
+		{"a password with ?", []string{"redis://u:1?hunter2@h"}},
 		{"an unknown parameter", []string{"redis://h?timeout=1"}},
 		{"TLS parameter without TLS", []string{"redis://h?ca=x"}},
 		{"no such file", []string{"rediss://h?ca=nowhere"}},
