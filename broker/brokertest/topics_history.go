@@ -16,8 +16,14 @@ import (
 // durableMessages is how many messages a durable topic of the suite keeps.
 const durableMessages = 100
 
+// raceTopic is a durable topic that nothing is trimmed from.
+const raceTopic = "durable/race"
+
 // Durable says which topics of the suite keep history: those below "durable/".
 func Durable(topic string) (broker.Retention, bool) {
+	if topic == raceTopic {
+		return broker.Retention{Messages: 100 * durableMessages}, true
+	}
 	return broker.Retention{Messages: durableMessages}, strings.HasPrefix(topic, "durable/")
 }
 
@@ -235,13 +241,13 @@ func topicRace(t *testing.T, process func() broker.Topics) {
 	const workers, rounds = 4, 50
 	b := process()
 	sink := listen(t, process())
-	sink.subscribe(t, "durable/t", listen(t, process()))
+	sink.subscribe(t, raceTopic, listen(t, process()))
 	var wg sync.WaitGroup
 	for w := range workers {
 		l := listen(t, b)
 		wg.Go(func() {
 			for i := range rounds {
-				for _, topic := range []string{"t", "durable/t"} {
+				for _, topic := range []string{"t", raceTopic} {
 					l.node.Subscribe(topic)
 					if err := l.node.Publish(broker.Message{Topic: topic, Data: fmt.Append(nil, w, " ", i)}); err != nil {
 						t.Error(err)
@@ -250,7 +256,7 @@ func topicRace(t *testing.T, process func() broker.Topics) {
 						if _, err := l.node.PublishWait(patient(t), broker.Message{Topic: topic, Data: []byte(probe)}); err != nil {
 							t.Error(err)
 						}
-						if _, err := l.node.History(patient(t), "durable/t", "", 10); err != nil {
+						if _, err := l.node.History(patient(t), raceTopic, "", 10); err != nil {
 							t.Error(err)
 						}
 						l.node.Health()
@@ -264,5 +270,5 @@ func topicRace(t *testing.T, process func() broker.Topics) {
 		})
 	}
 	wg.Wait()
-	testkit.Eventually(t, func() bool { return len(sink.texts("durable/t")) >= workers*rounds }, patience)
+	testkit.Eventually(t, func() bool { return len(sink.texts(raceTopic)) >= workers*rounds }, patience)
 }
