@@ -147,41 +147,84 @@ func (n *streamsNode) openLog(ctx context.Context, offset string) (*logReading, 
 	return l, nil
 }
 
-// missed reads the log to its end.
+// missed reads the log to its end. Of two streams, one may get an entry while the
+// other is read, which tells of later ones: so both are read once more, and what
+// they had the first time is the end.
 func (l *logReading) missed(ctx context.Context, s *cluster.Session) (broker.Missed, error) {
-	var missed broker.Missed
-	last, bytes := l.since, 0
+	m := missing{n: l.n, session: s}
+	if err := m.readAll(ctx, l); err != nil {
+		return broker.Missed{}, err
+	}
+	last := l.since
 	for _, p := range l.pages {
-		for {
-			for _, e := range p.entries {
-				if m := l.n.wanted(s, e); m != nil {
-					missed.Messages = append(missed.Messages, m)
-					bytes += m.Size()
-				}
-			}
-			if len(missed.Messages) > maxMissed || bytes > maxMissedBytes {
-				return broker.Missed{}, broker.ErrNoSession
-			}
-			if !p.more {
-				break
-			}
-			there, err := p.next(ctx)
-			if err != nil {
-				return broker.Missed{}, err
-			}
-			if !there {
-				return broker.Missed{}, broker.ErrNoSession
-			}
-		}
 		if p.last.Compare(last) > 0 {
 			last = p.last
 		}
 	}
-	missed.Last = last.String()
 	if len(l.pages) > 1 {
-		slices.SortStableFunc(missed.Messages, func(x, y *cluster.Message) int { return offsetOf(x).Compare(offsetOf(y)) })
+		for _, p := range l.pages {
+			p.entries, p.more = nil, true
+		}
+		if err := m.readAll(ctx, l); err != nil {
+			return broker.Missed{}, err
+		}
+		m.messages = slices.DeleteFunc(m.messages, func(x *cluster.Message) bool { return offsetOf(x).Compare(last) > 0 })
+		slices.SortStableFunc(m.messages, func(x, y *cluster.Message) int { return offsetOf(x).Compare(offsetOf(y)) })
 	}
-	return missed, nil
+	return broker.Missed{Messages: m.messages, Last: last.String()}, nil
+}
+
+// missing is what a session has missed, as far as it was read.
+type missing struct {
+	n        *streamsNode
+	session  *cluster.Session
+	messages []*cluster.Message
+	bytes    int // of messages
+}
+
+// readAll reads on in all streams.
+func (m *missing) readAll(ctx context.Context, l *logReading) error {
+	for _, p := range l.pages {
+		if err := m.readOn(ctx, p, l.since); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readOn takes a page, and those behind it. since is where the log is read from.
+func (m *missing) readOn(ctx context.Context, p *logPages, since cluster.ID) error {
+	for {
+		if m.take(p.entries); len(m.messages) > maxMissed || m.bytes > maxMissedBytes {
+			return broker.ErrNoSession
+		}
+		if !p.more {
+			return nil
+		}
+		inside := p.inside
+		there, err := p.next(ctx)
+		switch {
+		case err != nil:
+			return err
+		case there:
+		case inside:
+			return broker.ErrNoSession
+		default:
+			if err := p.reachesBack(ctx, since); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take adds what is for the session.
+func (m *missing) take(entries []rueidis.XRangeSlice) {
+	for _, e := range entries {
+		if x := m.n.wanted(m.session, e); x != nil {
+			m.messages = append(m.messages, x)
+			m.bytes += x.Size()
+		}
+	}
 }
 
 // offsetOf is a message's offset, which a server gave it.
@@ -212,6 +255,7 @@ type logPages struct {
 	read   int   // entries of all pages
 
 	last    cluster.ID            // of the entry that was read last
+	inside  bool                  // which was one of this stream
 	entries []rueidis.XRangeSlice // of the page, those behind what was read before
 	more    bool                  // there is another page
 }
@@ -224,6 +268,7 @@ func (p *logPages) next(ctx context.Context) (there bool, err error) {
 		return false, p.n.unavailable(ctx, err)
 	}
 	p.more = int64(len(entries)) == p.count
+	p.inside = p.inside || len(entries) > 0
 	if there = len(entries) > 0 && entries[0].ID == last; there {
 		entries = entries[1:]
 	}

@@ -155,6 +155,19 @@ func TestSessionNegative(t *testing.T) {
 	if err != nil || len(more.Messages) > 0 || more.Last != missed.Last {
 		t.Errorf("%+v, %v", more, err)
 	}
+	log, err := l.openLog(ctx, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	between := addEntry(server, ours, "/tenant-1", "between") // that stream has been read
+	testkit.Eventually(t, func() bool {
+		id, _ := cluster.ParseID(between)
+		return uint64(time.Now().UnixMilli()) > id.Ms
+	}, patience)
+	last = addEntry(server, nodes, "/tenant-1", "behind")
+	if both, err := log.missed(ctx, s); err != nil || !slices.Equal(missedNames(both), []string{"between", "behind"}) || both.Last != last {
+		t.Errorf("%q up to %s, %v; want up to %s", missedNames(both), both.Last, err, last)
+	}
 	server.Do("XTRIM", ours, "MAXLEN", "1")
 	if _, err := l.MissedSince(ctx, s, offset); !errors.Is(err, broker.ErrNoSession) {
 		t.Errorf("the other stream was trimmed: %v, want %v", err, broker.ErrNoSession)
