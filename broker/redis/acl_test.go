@@ -41,6 +41,7 @@ var aclElsewhere = []string{"role", "cluster|slots", "cluster|shards", "select",
 // TestACL runs the suites as a user that may do no more than the documented line
 // says: the server lists what it refuses, and counts what was called.
 func TestACL(t *testing.T) {
+	t.Parallel()
 	called := map[string]bool{}
 	defer func() {
 		for rule := range strings.FieldsSeq(aclRules) {
@@ -97,6 +98,7 @@ func noneRefused(t *testing.T, r *testkit.Redis) {
 
 // TestACLOfGroups: the same line is enough in a Cluster, and with Sentinel.
 func TestACLOfGroups(t *testing.T) {
+	t.Parallel()
 	cluster, group := testkit.StartRedisCluster(t, 2, 0), testkit.StartSentinels(t, 1, 1)
 	for _, tt := range []struct {
 		name    string

@@ -16,6 +16,7 @@ import (
 // the request channel, so it is the last to be subscribed, once, and the first to
 // be left.
 func TestClassicSubscriptions(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	b := connect(t, server, redis.Options{})
 	wire := monitor(t, server)
@@ -56,6 +57,7 @@ func TestClassicSubscriptions(t *testing.T) {
 // TestClassicDropsForeignRooms sends what can't be decoded to rooms: it is only
 // looked at where somebody might be in them.
 func TestClassicDropsForeignRooms(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	a := sit(t, connect(t, server, redis.Options{}), "/")
 	a.node.RoomJoined("mine")
@@ -78,6 +80,7 @@ func TestClassicDropsForeignRooms(t *testing.T) {
 // TestClassicOldRequests asks as versions 7 and 6 of the adapter and programs that
 // only publish do, and looks at the answers on the wire.
 func TestClassicOldRequests(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	a := sit(t, connect(t, server, redis.Options{SpecificResponses: true}), "/")
 	wire := monitor(t, server)
@@ -136,6 +139,7 @@ func TestClassicOldRequests(t *testing.T) {
 
 // TestClassicAnswersOfOthers has answers that are not for the node.
 func TestClassicAnswersOfOthers(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	a := sit(t, connect(t, server, redis.Options{}), "/")
 	answer := func(id string) { server.Do("PUBLISH", "socket.io-response#/#", `{"requestId":"`+id+`","sockets":[]}`) }
@@ -154,6 +158,7 @@ func TestClassicAnswersOfOthers(t *testing.T) {
 // TestClassicEmitter has what programs send that only publish: they have no name
 // of their own, and are no nodes.
 func TestClassicEmitter(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	a, b := sit(t, connect(t, server, redis.Options{}), "/"), sit(t, connect(t, server, redis.Options{}), "/")
 	emit, err := cluster.AppendClassicBroadcast(nil, &cluster.Message{

@@ -19,6 +19,7 @@ const hostileMessages = 3000
 // changed at random, by every channel that a node listens on. Whatever comes, it
 // goes on to hear what makes sense, and to be counted.
 func TestClusterHostile(t *testing.T) {
+	t.Parallel()
 	for _, tt := range adapters {
 		t.Run(tt.name, func(t *testing.T) {
 			server := testkit.StartRedis(t)

@@ -15,6 +15,7 @@ import (
 // of rooms are on other servers there than that of the namespace: only without
 // them is order kept among all that a node publishes.
 func TestClusterSuiteOverSlots(t *testing.T) {
+	t.Parallel()
 	servers := testkit.StartRedisCluster(t, 3, 0)
 	for _, tt := range adapters {
 		if tt.o.Adapter == redis.Sharded && tt.o.SubscriptionMode != redis.Static {
@@ -33,6 +34,7 @@ func TestClusterSuiteOverSlots(t *testing.T) {
 // TestShardedRoomsOverSlots has rooms on every server of a Redis Cluster: each
 // keeps its own order, and nodes are counted on the right one.
 func TestShardedRoomsOverSlots(t *testing.T) {
+	t.Parallel()
 	servers := testkit.StartRedisCluster(t, 3, 0)
 	o := redis.Options{Adapter: redis.Sharded}
 	a, b := sit(t, connect(t, servers, o), "/"), sit(t, connect(t, servers, o), "/")

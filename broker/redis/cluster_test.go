@@ -55,6 +55,7 @@ func connect(t *testing.T, server interface{ URL() string }, o redis.Options) *r
 }
 
 func TestClusterSuite(t *testing.T) {
+	t.Parallel()
 	for _, tt := range adapters {
 		t.Run(tt.name, func(t *testing.T) {
 			server := testkit.StartRedis(t)
@@ -169,6 +170,7 @@ func (s *seat) publish(t *testing.T, m *cluster.Message) {
 // TestClusterJoinRace sends to a room in the breath in which sockets were told to
 // join it: no node has told of the room yet.
 func TestClusterJoinRace(t *testing.T) {
+	t.Parallel()
 	for _, tt := range adapters {
 		t.Run(tt.name, func(t *testing.T) {
 			server := testkit.StartRedis(t)
@@ -185,6 +187,7 @@ func TestClusterJoinRace(t *testing.T) {
 
 // TestClusterSilentNode has a program that is counted but says nothing.
 func TestClusterSilentNode(t *testing.T) {
+	t.Parallel()
 	for _, tt := range adapters {
 		t.Run(tt.name, func(t *testing.T) {
 			server := testkit.StartRedis(t)
@@ -205,6 +208,7 @@ func TestClusterSilentNode(t *testing.T) {
 // TestClusterOutage takes the server away: a publication fails or is lost, each
 // node is told once where messages may be missing, and all goes on.
 func TestClusterOutage(t *testing.T) {
+	t.Parallel()
 	for _, tt := range adapters {
 		t.Run(tt.name, func(t *testing.T) {
 			server := testkit.StartRedis(t)
@@ -245,6 +249,7 @@ func TestClusterOutage(t *testing.T) {
 
 // TestClusterLeaves looks at what stays on the server.
 func TestClusterLeaves(t *testing.T) {
+	t.Parallel()
 	for _, tt := range adapters {
 		t.Run(tt.name, func(t *testing.T) {
 			server := testkit.StartRedis(t)
@@ -276,6 +281,7 @@ func TestClusterLeaves(t *testing.T) {
 
 // TestClusterClosed has a Broker that ends before its nodes.
 func TestClusterClosed(t *testing.T) {
+	t.Parallel()
 	for _, tt := range adapters {
 		t.Run(tt.name, func(t *testing.T) {
 			b := connect(t, testkit.StartRedis(t), tt.o)
@@ -304,6 +310,7 @@ func TestClusterClosed(t *testing.T) {
 
 // TestClusterRefuses has messages that must not reach the wire.
 func TestClusterRefuses(t *testing.T) {
+	t.Parallel()
 	for _, tt := range adapters {
 		t.Run(tt.name, func(t *testing.T) {
 			server := testkit.StartRedis(t)

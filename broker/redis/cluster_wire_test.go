@@ -94,6 +94,7 @@ func (c *captured) read(o redis.Options) (m *cluster.Message, again func(*cluste
 // same command, on the same channel, in the same bytes wherever the codec writes
 // those.
 func TestClusterWire(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]redis.Options{
 		"classic":                   {Prefix: redis.DefaultPrefix},
 		"classic-specific-response": {Prefix: "app1", SpecificResponses: true},

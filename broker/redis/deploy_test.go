@@ -22,6 +22,7 @@ func spublish(channel, text string) func(rueidis.Builder) rueidis.Completed {
 // TestDeployments opens a Broker in each form of deployment, and has a message go
 // through.
 func TestDeployments(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		url  func(t *testing.T) string
@@ -146,6 +147,7 @@ func (p *publisher) checkNumbers(t *testing.T, heard []string) {
 // TestSentinelFailover: the old master stays up, as a replica, and then another one
 // is killed.
 func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
 	group := testkit.StartSentinels(t, 2, 3)
 	b := openBroker(t, group.URL(), fast)
 	e, s := listen(t, b, plain, "a")
@@ -193,6 +195,7 @@ func heardAfter(e *ear, mark int) bool {
 }
 
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	group := testkit.StartRedisCluster(t, 3, 1)
 	b := openBroker(t, group.URL(), fast)
 	if !b.clustered() {

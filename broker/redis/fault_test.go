@@ -19,6 +19,7 @@ import (
 // Health tells of it, that all is well again afterwards, and that the listener was
 // told of the gap before it heard what was published later.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		args   []string
@@ -100,6 +101,7 @@ func TestFaults(t *testing.T) {
 // TestStoppedServer: commands fail within their time, nothing piles up, and all
 // resumes when the server does.
 func TestStoppedServer(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), fast)
 	e, _ := listen(t, b, plain, "a")
@@ -129,6 +131,7 @@ func TestStoppedServer(t *testing.T) {
 
 // TestOutputBufferOverflow has the server drop a subscriber that does not read.
 func TestOutputBufferOverflow(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 1mb 1mb 60")
 	b := openBroker(t, r.URL(), func(o *Options) { fast(o); o.ProbeTimeout = patience })
 	slow := &stuck{entered: make(chan struct{}), leave: make(chan struct{})}
@@ -165,6 +168,7 @@ func (s *stuck) message(channel, payload string) {
 // TestRefusedSubscription: what the server forbids is told by Health, and stands
 // when it is allowed.
 func TestRefusedSubscription(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	r.Do("ACL", "SETUSER", "u", "on", ">p", "+@all", "~*", "&wsd:*")
 	b := openBroker(t, "redis://u:p@"+r.Addr, fast)
@@ -185,6 +189,7 @@ func TestRefusedSubscription(t *testing.T) {
 // server than the subscribing one is at, as after a failover that nobody was told
 // of: every command works, and nothing arrives. Only probes find that out.
 func TestProbesFindTwoServers(t *testing.T) {
+	t.Parallel()
 	old, other := testkit.StartRedis(t), testkit.StartRedis(t)
 	p := testkit.StartProxy(t, old.Addr)
 	b := openBroker(t, "redis://"+p.Addr, fast)
@@ -206,6 +211,7 @@ func TestProbesFindTwoServers(t *testing.T) {
 
 // TestOpenFails names the server, and not the password.
 func TestOpenFails(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	r.Do("ACL", "SETUSER", "deaf", "on", ">hunter2", "+@all", "-subscribe", "~*", "&*")
 	nobody := fmt.Sprint("127.0.0.1:", testkit.FreePort(t))
@@ -241,6 +247,7 @@ func TestOpenFails(t *testing.T) {
 
 // TestChurnDoesNotReachTheServer subscribes and releases one channel many times.
 func TestChurnDoesNotReachTheServer(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), func(o *Options) { fast(o); o.ReleaseDelay = time.Second })
 	_, s := listen(t, b, plain, "a")
@@ -278,6 +285,7 @@ func callsOf(r *testkit.Redis, command string) (n int) {
 // goroutines, with the connection cut meanwhile: in the end the server has what is
 // held, and nothing else.
 func TestSubscriptionsMatch(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), func(o *Options) { fast(o); o.ReleaseDelay = time.Millisecond })
 	const names = 20
@@ -324,6 +332,7 @@ func TestSubscriptionsMatch(t *testing.T) {
 
 // TestReleasedListenerIsNotCalled releases from within a message.
 func TestReleasedListenerIsNotCalled(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), fast)
 	other, _ := listen(t, b, plain, "a")
@@ -356,6 +365,7 @@ func (e *selfish) message(channel, payload string) {
 
 // TestManyChannels come back in batches.
 func TestManyChannels(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), fast)
 	const n = 3000

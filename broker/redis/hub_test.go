@@ -72,6 +72,7 @@ func publishCmd(channel, text string) func(rueidis.Builder) rueidis.Completed {
 }
 
 func TestHubDelivers(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), fast)
 	atPlain, _ := listen(t, b, plain, "a")
@@ -101,6 +102,7 @@ func TestHubDelivers(t *testing.T) {
 }
 
 func TestHubAfterKill(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), fast)
 	e, s := listen(t, b, plain, "a")

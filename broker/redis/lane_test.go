@@ -38,6 +38,7 @@ func rpush(key, value string) func(rueidis.Builder) rueidis.Completed {
 }
 
 func TestLaneKeepsOrder(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), fast)
 	l := b.newLane("test")
@@ -126,6 +127,7 @@ func TestLaneBounds(t *testing.T) {
 // TestLaneTellsWhatIsKnown stops the server while a batch is under way: of that
 // nothing is known, but what waits behind it was surely not taken.
 func TestLaneTellsWhatIsKnown(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), fast)
 	l := b.newLane("test")
@@ -174,6 +176,7 @@ func TestLaneTellsWhatIsKnown(t *testing.T) {
 }
 
 func TestLaneAfterRefusal(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), nil)
 	r.Do("SET", "string", "x")
@@ -197,6 +200,7 @@ func TestLaneAfterRefusal(t *testing.T) {
 
 // TestLaneCloseIsBounded closes a lane whose server does not answer.
 func TestLaneCloseIsBounded(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), nil)
 	l := b.newLane("test")

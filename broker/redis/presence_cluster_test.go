@@ -9,6 +9,7 @@ import (
 
 // The keys of a user are in three slots, and inboxes are sharded.
 func TestPresenceSuiteInACluster(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the suite again")
 	}

@@ -164,6 +164,7 @@ func BenchmarkLookupFromCache(b *testing.B) {
 // What another node told is seen as soon as Redis has announced it, or at once
 // without tracking when the answer is a second old.
 func TestLookupStaleness(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		edit func(*Options)
@@ -195,6 +196,7 @@ func TestLookupStaleness(t *testing.T) {
 // A connection that is dead without being closed does not keep an answer alive:
 // the cache goes with the connection, long before LookupTTL.
 func TestLookupBehindADeadConnection(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	p := testkit.StartProxy(t, r.Addr)
 	a := joinPresence(t, openBroker(t, r.URL(), short), "a")
@@ -248,6 +250,7 @@ func TestPresenceChild(t *testing.T) {
 }
 
 func TestPresenceOfAKilledProcess(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	a := joinPresence(t, openBroker(t, r.URL(), short), "a")
 	child := exec.Command(os.Args[0], "-test.run=^TestPresenceChild$", "-test.v=false")
@@ -287,6 +290,7 @@ func TestPresenceOfAKilledProcess(t *testing.T) {
 // A process that starts under the name of one that was killed waits for the
 // lease, and clears up behind it.
 func TestPresenceAfterAKillUnderTheSameName(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	a := joinPresence(t, openBroker(t, r.URL(), short), "a")
 	old := openBroker(t, r.URL(), short)
@@ -337,6 +341,7 @@ func TestPresenceNameTaken(t *testing.T) {
 // Redis that comes back empty is told everything again; so is what happened
 // meanwhile.
 func TestPresenceAfterRestartEmpty(t *testing.T) {
+	t.Parallel()
 	const users = 2000
 	r := testkit.StartRedis(t)
 	a, b := joinPresence(t, openBroker(t, r.URL(), short), "a"), joinPresence(t, openBroker(t, r.URL(), short), "b")
@@ -378,6 +383,7 @@ func TestPresenceAfterRestartEmpty(t *testing.T) {
 
 // What Node servers wrote is seen, and stays theirs.
 func TestForeignUsers(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	a, b := joinPresence(t, openBroker(t, r.URL(), short), "a"), joinPresence(t, openBroker(t, r.URL(), short), "b")
 	isUp(t, a)
@@ -487,6 +493,7 @@ func TestPresenceInboxMalformed(t *testing.T) {
 
 // Leaving without Redis does not hang, and says so.
 func TestPresenceLeavesWithoutRedis(t *testing.T) {
+	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), short)
 	n := joinPresence(t, b, "s")

@@ -69,6 +69,7 @@ func readEntry(at func(key string) *testkit.Redis, user string) (newest *broker.
 }
 
 func TestPresenceSuite(t *testing.T) {
+	t.Parallel()
 	brokertest.Presence(t, func(t *testing.T) brokertest.PresenceCluster {
 		r := testkit.StartRedis(t)
 		return presences(t, r.URL(), only(r), nil)
@@ -76,6 +77,7 @@ func TestPresenceSuite(t *testing.T) {
 }
 
 func TestPresenceSuiteWithoutTracking(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the suite again")
 	}

@@ -24,6 +24,7 @@ func (l *follower) publishAll(t *testing.T, names []string) {
 
 // TestReaderInCluster has the stream's slot move to another master, and back.
 func TestReaderInCluster(t *testing.T) {
+	t.Parallel()
 	servers := testkit.StartRedisCluster(t, 3, 0)
 	a := follow(t, openBroker(t, servers.URL(), streamsOf), "/")
 	b := follow(t, openBroker(t, servers.URL(), streamsOf), "/")
@@ -45,6 +46,7 @@ func TestReaderInCluster(t *testing.T) {
 }
 
 func TestStreamsSuiteInCluster(t *testing.T) {
+	t.Parallel()
 	servers := testkit.StartRedisCluster(t, 3, 0)
 	clusters := 0
 	start := func(t *testing.T) func() broker.Cluster {
@@ -63,6 +65,7 @@ func TestStreamsSuiteInCluster(t *testing.T) {
 
 // TestReaderAfterFailover has the master die, and a replica take its place.
 func TestReaderAfterFailover(t *testing.T) {
+	t.Parallel()
 	servers := testkit.StartSentinels(t, 1, 3)
 	a := follow(t, openBroker(t, servers.URL(), streamsOf), "/")
 	b := follow(t, openBroker(t, servers.URL(), streamsOf), "/")

@@ -68,6 +68,7 @@ func TestReaderStart(t *testing.T) {
 // TestReaderKilled breaks all connections again and again: nothing that the log
 // has is lost, and nothing comes twice.
 func TestReaderKilled(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	from := follow(t, openBroker(t, server.URL(), streamsOf), "/")
 	to := follow(t, openBroker(t, server.URL(), streamsOf), "/")
@@ -185,6 +186,7 @@ func TestReaderBackPressure(t *testing.T) {
 // TestReaderStarves has a node that never takes anything: those of other
 // namespaces get theirs, and it is told of what it lost.
 func TestReaderStarves(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	hold := make(chan struct{})
 	b := openBroker(t, server.URL(), func(o *Options) {
@@ -212,6 +214,7 @@ func TestReaderStarves(t *testing.T) {
 
 // TestReaderRestarts has the server lose what it had.
 func TestReaderRestarts(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -292,6 +295,7 @@ func TestReaderNewestIsGone(t *testing.T) {
 // TestReaderStopped has a server that stands still: that is noticed, and nothing
 // of what it took is lost.
 func TestReaderStopped(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	l := follow(t, openBroker(t, server.URL(), streamsOf), "/")
 	addEntry(server, "socket.io", "/", "before")

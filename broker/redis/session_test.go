@@ -96,6 +96,7 @@ func TestSessionTrimmed(t *testing.T) {
 // TestSessionBounds has a client that missed more than is reasonable, and one that
 // missed little of a long log.
 func TestSessionBounds(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	server := testkit.StartRedis(t)
 	l := follow(t, openBroker(t, server.URL(), streamsOf), "/")

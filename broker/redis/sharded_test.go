@@ -15,6 +15,7 @@ import (
 
 // TestShardedChannels looks at where messages are published.
 func TestShardedChannels(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	const public = "socket.io#/#"
 	sid, wide := "aaaaaaaaaaaaaaaaaaaa", strings.Repeat("é", 10) // 20 bytes, but 10 letters
@@ -64,6 +65,7 @@ func TestShardedChannels(t *testing.T) {
 // TestShardedSubscriptions looks at the channels that a node subscribes to, one a
 // command.
 func TestShardedSubscriptions(t *testing.T) {
+	t.Parallel()
 	for mode, want := range map[redis.SubscriptionMode][]string{
 		redis.Dynamic:        {"", "own#", "r#", "s#"},
 		redis.Static:         {"", "own#"},

@@ -17,6 +17,7 @@ import (
 )
 
 func TestStreamsSuites(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	var clusters atomic.Int32
 	for _, tt := range []struct {

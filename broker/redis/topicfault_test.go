@@ -168,6 +168,7 @@ var faults = []struct {
 // A durable topic over a log that is on disk loses nothing that was accepted, and
 // delivers nothing twice.
 func TestDurableTopicUnderFaults(t *testing.T) {
+	t.Parallel()
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
@@ -187,6 +188,7 @@ func TestDurableTopicUnderFaults(t *testing.T) {
 
 // A durable topic's log and channel go to another server of a Cluster together.
 func TestDurableTopicWhoseSlotMigrates(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartRedisCluster(t, 3, 0)
 	from, to := pair(t, c.URL(), broker.Retention{Messages: 1_000_000}, "durable")
 	s := startStream(from, "durable")
@@ -207,6 +209,7 @@ func TestDurableTopicWhoseSlotMigrates(t *testing.T) {
 
 // A plain topic may lose messages, and says where.
 func TestPlainTopicUnderFaults(t *testing.T) {
+	t.Parallel()
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
@@ -230,6 +233,7 @@ func TestPlainTopicUnderFaults(t *testing.T) {
 
 // A server that comes back empty is told as a gap, and the topic goes on.
 func TestDurableTopicOverAServerThatForgets(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	from, to := pair(t, server.URL(), broker.Retention{Messages: 1000}, "durable")
 	from.say(t, "durable", "1")
@@ -250,6 +254,7 @@ func TestDurableTopicOverAServerThatForgets(t *testing.T) {
 // PublishWait says no when nothing comes back from the server, though it takes
 // what is published.
 func TestPublishWaitWithoutAWayBack(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	from := keepDiary(t, openBroker(t, server.URL(), fast))
 	server.Do("ACL", "SETUSER", "default", "-subscribe", "-psubscribe")

@@ -132,6 +132,7 @@ func numbered(from, to int) (texts []string) {
 }
 
 func TestDurableTopicFillsAHole(t *testing.T) {
+	t.Parallel()
 	server, keep := testkit.StartRedis(t), broker.Retention{Messages: 1000}
 	from, to := pair(t, server.URL(), keep, "durable")
 	from.say(t, "durable", "before")
@@ -146,6 +147,7 @@ func TestDurableTopicFillsAHole(t *testing.T) {
 }
 
 func TestDurableTopicTellsWhatWasTrimmed(t *testing.T) {
+	t.Parallel()
 	server, keep := testkit.StartRedis(t), broker.Retention{Messages: 10}
 	server.Do("CONFIG", "SET", "stream-node-max-entries", "10") // trims to the message, nearly
 	from, to := pair(t, server.URL(), keep, "durable")
@@ -191,6 +193,7 @@ func TestNextReadCount(t *testing.T) {
 // A server that lost its scripts is given them again: nothing is lost, nor
 // counted as such.
 func TestDurableTopicAfterScriptFlush(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	from, to := pair(t, server.URL(), broker.Retention{Messages: 10}, "durable")
 	server.Do("SCRIPT", "FLUSH")
@@ -206,6 +209,7 @@ func TestDurableTopicAfterScriptFlush(t *testing.T) {
 }
 
 func TestHistoryWithoutAServer(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10})))
 	server.Kill()
@@ -222,6 +226,7 @@ func TestHistoryWithoutAServer(t *testing.T) {
 }
 
 func TestDurableTopicTellsOfALogThatBeganAnew(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	from, to := pair(t, server.URL(), broker.Retention{Messages: 10}, "durable")
 	server.Do("DEL", "wsd:{t:durable}:log")
@@ -232,8 +237,9 @@ func TestDurableTopicTellsOfALogThatBeganAnew(t *testing.T) {
 }
 
 func TestDurableTopicThatExpired(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
-	from, to := pair(t, server.URL(), broker.Retention{Age: 50 * time.Millisecond}, "durable")
+	from, to := pair(t, server.URL(), broker.Retention{Age: 300 * time.Millisecond}, "durable")
 	for _, text := range []string{"1", "2"} {
 		testkit.Eventually(t, func() bool { return server.Do("EXISTS", "wsd:{t:durable}:log") == int64(0) }, patience)
 		from.say(t, "durable", text)
@@ -243,6 +249,7 @@ func TestDurableTopicThatExpired(t *testing.T) {
 
 // What makes no sense is counted and passed over, on both kinds of topics.
 func TestTopicsSurviveGarbage(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	from, to := pair(t, server.URL(), broker.Retention{Messages: 1000}, "durable")
 	to.Subscribe("plain")
@@ -296,6 +303,7 @@ func TestDurableTopicWhoseLogIsSomethingElse(t *testing.T) {
 // A subscriber that may not read the log gets what the channel brings, and is
 // told.
 func TestDurableTopicWithoutTheRightToRead(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10})))
 	server.Do("ACL", "SETUSER", "deaf", "on", ">secret", "~*", "&*", "+@all", "-xrange", "-xrevrange")

@@ -9,6 +9,7 @@ import (
 )
 
 func TestTopicsSuite(t *testing.T) {
+	t.Parallel()
 	server := testkit.StartRedis(t)
 	topicsSuite(t, server.URL(), server)
 }
@@ -27,6 +28,7 @@ func topicsSuite(t *testing.T, url string, servers ...*testkit.Redis) {
 // In a Cluster topics go by sharded pub/sub, from the script of a durable one as
 // well.
 func TestTopicsSuiteInACluster(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartRedisCluster(t, 3, 0)
 	topicsSuite(t, c.URL(), c.Masters...)
 	owner := c.Owner(c.Slot("wsd:{t:durable/t}"))
