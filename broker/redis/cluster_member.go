@@ -39,9 +39,10 @@ type member struct {
 	end   context.CancelFunc
 	whole chan struct{} // closed when attach has made its last subscription
 
-	lost    atomic.Uint64 // messages that were refused, or failed on their way out
-	skipped atomic.Uint64 // messages that made no sense
-	logged  atomic.Int64  // Unix nanoseconds of the last line about them
+	lost    atomic.Uint64             // messages that were refused, or failed on their way out
+	done    func(rueidis.RedisResult) // sent, made once
+	skipped atomic.Uint64             // messages that made no sense
+	logged  atomic.Int64              // Unix nanoseconds of the last line about them
 
 	mu      sync.Mutex
 	left    bool            // mu
@@ -60,6 +61,7 @@ func (b *Broker) newMember(namespace, uid string, r broker.ClusterReceiver, open
 		names:     newAged[struct{}](maxNames, nameLife),
 		whole:     make(chan struct{}),
 	}
+	m.done = m.sent
 	m.ctx, m.end = context.WithCancel(b.ctx)
 	b.presence.named(namespace, uid)
 	return m
@@ -168,7 +170,7 @@ func (m *member) send(kind channelKind, channel string, payload []byte) error {
 			return b.Spublish().Channel(channel).Message(rueidis.BinaryString(payload)).Build()
 		}
 		return b.Publish().Channel(channel).Message(rueidis.BinaryString(payload)).Build()
-	}, m.sent)
+	}, m.done)
 	if err != nil {
 		m.lost.Add(1)
 	}
