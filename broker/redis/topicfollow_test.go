@@ -81,7 +81,6 @@ func (d *diary) say(t *testing.T, topic, text string) {
 func keeping(keep broker.Retention) func(*Options) {
 	return func(o *Options) {
 		fast(o)
-		o.CommandTimeout = DefaultCommandTimeout // a busy machine is no fault
 		o.Durable = func(topic string) (broker.Retention, bool) { return keep, strings.HasPrefix(topic, "durable") }
 	}
 }
