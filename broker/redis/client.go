@@ -101,7 +101,20 @@ func (b *Broker) dial(ctx context.Context, addr string, d *net.Dialer, config *t
 	if err != nil {
 		return nil, &dialError{addr: addr, err: err}
 	}
+	forgetAtClose(c)
 	return &boundConn{Conn: c, stop: context.AfterFunc(b.ctx, func() { c.Close() })}, nil
+}
+
+// forgetAtClose has the system drop what the server has not taken when the
+// connection is closed. It would go on sending it otherwise, and when the network
+// is back a server would get it behind what came by the next connection.
+func forgetAtClose(c net.Conn) {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // the other end may have closed it already
+	}
 }
 
 // boundConn is a connection that ends with its Broker: whoever waits for an answer

@@ -164,14 +164,17 @@ func (ln *lane) deliver(rooms, except []string, p *engineio.Prepared, volatile b
 }
 
 // deliverStored is deliver for an event with an offset, if only on this node (id
-// is zero then): a socket that returned with it does not get it again. Call on
-// the loop.
-func (ln *lane) deliverStored(b Broadcast, p *engineio.Prepared, number uint64, id cluster.ID) {
+// is zero then): a socket that returned with it does not get it again. got, if not
+// nil, is called for each that does. Call on the loop.
+func (ln *lane) deliverStored(b Broadcast, p *engineio.Prepared, number uint64, id cluster.ID, got func(*Socket)) {
 	targets := ln.resolve(b.rooms, b.except)
 	for _, s := range targets {
 		m := &s.membership
 		if number > m.watermark && (m.upTo == cluster.ID{} || id.Compare(m.upTo) > 0) {
 			s.deliver(p, false)
+			if got != nil {
+				got(s)
+			}
 		}
 	}
 	ln.release(targets)

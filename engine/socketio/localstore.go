@@ -101,7 +101,7 @@ func (l *localStore) deliver(b Broadcast, payload sio.Payload) error {
 	l.trim(now)
 	for _, ln := range entered {
 		// Never at once, which would be under the lock.
-		if err := ln.run(size, ln.loop.Post, func() { ln.deliverStored(b, p, number, cluster.ID{}) }); err != nil {
+		if err := ln.run(size, ln.loop.Post, func() { ln.deliverStored(b, p, number, cluster.ID{}, nil) }); err != nil {
 			failed = err
 		}
 	}

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -60,7 +61,7 @@ func (l *logStore) emit(b Broadcast, payload sio.Payload) error {
 		ln.backlog.hold(e.size)
 	}
 	l.appending.Lock()
-	x := n.queue.add(e.inTurn(e.unlogged))
+	x := n.queue.add(e.inTurn(e.unsure))
 	err := l.node.Append(b.message(cluster.Broadcast, payload), func(offset string, err error) {
 		n.queue.settle(x, e.inTurn(e.outcome(offset, err)))
 	})
@@ -84,12 +85,16 @@ func (l *logStore) receive(b Broadcast, m *cluster.Message) error {
 		return err
 	}
 	e.lanes, err = l.nsp.enter(e.size, (*backlog).enterPast)
-	e.send(p, id)
+	e.send(p, id, nil)
 	return err
 }
 
 // suspend implements store.
 func (l *logStore) suspend(s *Socket) {
+	if s.membership.unsure {
+		l.nsp.server.sessionsLost.Add(1)
+		return
+	}
 	l.keep(&cluster.Session{SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: l.nsp.server.encodeData(s.Data())})
 }
 
@@ -225,22 +230,28 @@ func (e *logged) inTurn(run func()) func() {
 
 // outcome is what is to be done when the log has answered.
 func (e *logged) outcome(offset string, err error) func() {
-	if err != nil {
+	switch {
+	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrClosed):
 		return e.unlogged
+	case err != nil:
+		return e.unsure
 	}
 	id, err := cluster.ParseID(offset)
 	if err != nil {
-		return e.unlogged
+		return e.unsure
 	}
 	p, err := e.encode(offset)
 	if err != nil {
-		return e.unlogged
+		return e.unsure
 	}
-	return func() { e.send(p, id) }
+	return func() {
+		e.send(p, id, func(s *Socket) { s.membership.unsure = false })
+	}
 }
 
-// send posts the event to the loops.
-func (e *logged) send(p *engineio.Prepared, id cluster.ID) {
+// send posts the event to the loops. got, if not nil, is called for each socket that
+// gets it.
+func (e *logged) send(p *engineio.Prepared, id cluster.ID, got func(*Socket)) {
 	l := e.store
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -255,7 +266,7 @@ func (e *logged) send(p *engineio.Prepared, id cluster.ID) {
 	for _, ln := range e.lanes {
 		// Never at once, which would be under the lock. A loop that has ended has no
 		// sockets.
-		_ = ln.run(e.size, ln.loop.Post, func() { ln.deliverStored(e.b, p, number, id) })
+		_ = ln.run(e.size, ln.loop.Post, func() { ln.deliverStored(e.b, p, number, id, got) })
 	}
 }
 
@@ -264,9 +275,19 @@ func (e *logged) plain() (*engineio.Prepared, error) {
 	return e.store.nsp.encodePayload(e.store.header(), e.payload, !e.b.uncompressed)
 }
 
-// unlogged posts an event to the loops that the log does not have, or perhaps
-// does not.
-func (e *logged) unlogged() {
+// unlogged posts an event to the loops that the log does not have.
+func (e *logged) unlogged() { e.post(nil) }
+
+// unsure posts an event to the loops that the log has perhaps. Who gets it can't
+// return as who it was, and get it from the log again, until it has got a later one
+// of this node's with its offset: they are in the log in their order.
+func (e *logged) unsure() {
+	e.post(func(s *Socket) { s.membership.unsure = true })
+}
+
+// post posts the event to the loops without its offset. got, if not nil, is called
+// for each socket that gets it.
+func (e *logged) post(got func(*Socket)) {
 	e.store.nsp.server.unlogged.Add(1)
 	p, err := e.plain()
 	if err != nil {
@@ -274,6 +295,15 @@ func (e *logged) unlogged() {
 		return
 	}
 	for _, ln := range e.lanes {
-		_ = ln.run(e.size, ln.loop.Post, func() { ln.deliver(e.b.rooms, e.b.except, p, false) })
+		_ = ln.run(e.size, ln.loop.Post, func() {
+			targets := ln.resolve(e.b.rooms, e.b.except)
+			for _, s := range targets {
+				if got != nil {
+					got(s)
+				}
+				s.deliver(p, false)
+			}
+			ln.release(targets)
+		})
 	}
 }

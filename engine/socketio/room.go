@@ -45,6 +45,7 @@ type membership struct {
 	// in the log up to this offset, are not for it, or were sent when it came.
 	watermark uint64
 	upTo      cluster.ID
+	unsure    bool // got an event that the cluster's log has perhaps: see logged.unsure
 }
 
 // takeUp makes the membership that of a socket that returned.

@@ -49,7 +49,7 @@ type Stats struct {
 	NamespacesRefused uint64 // dynamic namespaces beyond MaxNamespaces
 	Recovered         uint64 // sockets that returned
 	RecoveriesFailed  uint64 // that wanted to, and are new ones
-	SessionsLost      uint64 // sockets that can't return: the cluster's log did not take their state
+	SessionsLost      uint64 // sockets that can't return: the cluster's log did not take their state, or may have an event that they got while it did not answer
 	Unlogged          uint64 // events that the cluster's log has not got, or perhaps not: sent without an offset
 	ClusterLost       uint64 // messages of other nodes that could not be carried out
 	ClusterRefused    uint64 // messages of other nodes that made no sense

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 )
 
 // check holds what the subscribers got against the promises: each publisher's
@@ -23,7 +24,8 @@ func (c *cluster) check(t *testing.T, kept map[string]map[int]bool, after map[*s
 					break
 				}
 			}
-			t.Logf("%s: of %s %d of %d arrived, %d missing, %d refused", s.name, p.name, x.arrived, p.count(), x.missing, len(p.refused))
+			t.Logf("%s: of %s %d of %d arrived, %d missing, %d refused, silent for %v at most", s.name, p.name,
+				x.arrived, p.count(), x.missing, len(p.refused), s.pause[p.name].Round(time.Millisecond))
 			if s.node.killed || s.node.foreign || !c.mode.marks && c.grew(after, s.node).Gaps > 0 {
 				continue // nobody is left to be told; or was told, though not where
 			}

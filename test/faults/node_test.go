@@ -114,6 +114,55 @@ func TestClientMovesUnderFaults(t *testing.T) {
 	w.finish(the(redis))
 }
 
+// An event that Redis has, though it did not say so in time, was given to a client
+// already: it does not come again when the client returns.
+func TestNothingTwiceAfterAnOutage(t *testing.T) {
+	redis := testkit.StartRedis(t)
+	w := newWorld(t, redis.URL(), []*mode{recovery}, 2)
+	c := w.clusters[0]
+	s := c.subs[0]
+	w.quiet()
+	sock, err := connect(c.nodes[0].address, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sock.close()
+	late := &publisher{name: "late", node: c.nodes[0], refused: map[int]bool{}}
+	emit := func(number int) {
+		if err := late.emit(sock, number); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, func() bool { return s.heard("late") == number }, patience)
+	}
+	number := 0
+	for taken := false; !taken; number++ {
+		if number == 5 {
+			t.Fatal("Redis never had the event")
+		}
+		redis.Stop()
+		emit(number)
+		redis.Cont()
+		w.each(func(_ *cluster, n *server) {
+			testkit.Eventually(t, func() bool { return w.stats(n).Up }, patience)
+		})
+		// It was not sent if something before it had no answer.
+		taken = c.mode.kept(redis)["late"][number]
+	}
+	before := s.sock.SID
+	s.line.close()
+	s.mu.Lock()
+	auth := map[string]string{"pid": s.sock.PID, "offset": s.offset}
+	s.mu.Unlock()
+	if err := s.enter(c.nodes[0], auth); err != nil {
+		t.Fatal(err)
+	}
+	emit(number)
+	t.Logf("the same socket: %v", s.sock.SID == before)
+	for _, fault := range compare(s, late, nil).faults {
+		t.Error(fault)
+	}
+}
+
 // forget begins anew: what came before is no promise of what comes.
 func (s *subscriber) forget() {
 	s.mu.Lock()

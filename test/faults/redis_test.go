@@ -65,6 +65,24 @@ func TestKilledConnections(t *testing.T) {
 	w.finish(the(redis))
 }
 
+// A server that takes its time loses nothing, and nobody takes it for dead.
+func TestSlow(t *testing.T) {
+	redis := testkit.StartRedis(t)
+	proxy := testkit.StartProxy(t, redis.Addr)
+	w := newWorld(t, "redis://"+proxy.Addr, everyMode, 2)
+	proxy.Delay(100*time.Millisecond, 100*time.Millisecond)
+	w.flow(pick(2*time.Second, 20*time.Second))
+	w.settle("while it is slow")
+	proxy.Delay(0, 0)
+	w.settle("when it is fast again")
+	w.each(func(c *cluster, s *server) {
+		if grew := c.grew(map[*server]stats{s: w.stats(s)}, s); grew.Gaps > 0 || grew.Lost > 0 || c.health[s].wasDown() {
+			t.Errorf("%s: %d gaps, %d lost, down: %q", s.name, grew.Gaps, grew.Lost, c.health[s].reason)
+		}
+	})
+	w.finish(the(redis))
+}
+
 // killConnections breaks all but the test's own.
 func killConnections(redis *testkit.Redis) {
 	redis.Do("CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes")

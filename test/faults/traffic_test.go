@@ -38,7 +38,9 @@ type subscriber struct {
 	mu     sync.Mutex
 	notes  []note
 	last   map[string]int // the newest number, by publisher
-	offset string         // of the last event that had one
+	at     map[string]time.Time
+	pause  map[string]time.Duration // the longest between two messages
+	offset string                   // of the last event that had one
 }
 
 // publisher sends numbered messages, from 0, until it is stopped.
@@ -59,6 +61,7 @@ func (c *cluster) subscribe(t *testing.T, node *server) *subscriber {
 	t.Helper()
 	s := &subscriber{
 		name: fmt.Sprintf("subscriber %d at %s", len(c.subs), node.name), node: node, topic: c.mode.topic, last: map[string]int{},
+		at: map[string]time.Time{}, pause: map[string]time.Duration{},
 	}
 	var err error
 	if s.topic != "" {
@@ -121,7 +124,11 @@ func (s *subscriber) add(n note, offset string) {
 	defer s.mu.Unlock()
 	s.notes = append(s.notes, n)
 	if n.gap == "" {
-		s.last[n.from] = n.number
+		now := time.Now()
+		if at, ok := s.at[n.from]; ok {
+			s.pause[n.from] = max(s.pause[n.from], now.Sub(at))
+		}
+		s.last[n.from], s.at[n.from] = n.number, now
 	}
 	if offset != "" {
 		s.offset = offset

@@ -64,7 +64,7 @@ const adapters = {
 // What nobody catches ends the process, as in most people's servers; adapters
 // leave promises of commands behind that end with their connection.
 process.on('unhandledRejection', (e) => {
-  if (!/closed|disconnect/i.test(String(e?.message))) throw e;
+  if (!/closed|disconnect|ECONNRESET/i.test(String(e?.message))) throw e;
 });
 
 const http = createServer((request, response) => {
