@@ -12,7 +12,7 @@ import (
 )
 
 // suiteTimeout bounds one suite.
-const suiteTimeout = 4 * time.Minute
+const suiteTimeout = 5 * time.Minute
 
 // settings are what js/run.mjs reads.
 type settings struct {
