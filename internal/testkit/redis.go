@@ -235,10 +235,10 @@ func (r *Redis) Restart() {
 
 // Stop freezes the server (SIGSTOP): connections stay, nothing is answered. The
 // test must not use Do until Cont.
-func (r *Redis) Stop() { r.signal(syscall.SIGSTOP) }
+func (r *Redis) Stop() { r.signal(sigStop) }
 
 // Cont ends what Stop began.
-func (r *Redis) Cont() { r.signal(syscall.SIGCONT) }
+func (r *Redis) Cont() { r.signal(sigCont) }
 
 func (r *Redis) signal(s syscall.Signal) {
 	r.mu.Lock()
