@@ -235,7 +235,7 @@ const presenceChild = "WSD_PRESENCE_CHILD"
 func TestPresenceChild(t *testing.T) {
 	url := os.Getenv(presenceChild)
 	if url == "" {
-		t.Skip("only as a child")
+		return // it is the part of a child process
 	}
 	n := joinPresence(t, openBroker(t, url, short), "child")
 	isUp(t, n)
