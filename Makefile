@@ -32,12 +32,12 @@ run: build ## build wsd and start it on 127.0.0.1:3000
 
 .PHONY: test
 test: deps lint cross ## everything CI checks; ends with "N passed, N failed"
-	@$(TESTSUM) ". -race -shuffle=on -timeout 10m ./..." $(if $(wildcard test/go.mod),"test -shuffle=on -timeout 12m ./...")
+	@$(TESTSUM) ". -race -shuffle=on -timeout 10m ./..." $(if $(wildcard test/go.mod),"test -p 1 -shuffle=on -timeout 12m ./...")
 
 .PHONY: test-long
 test-long: deps ## ten minutes of each fuzz target, then the storms in full
 	$(MAKE) fuzz FUZZTIME=$(or $(LONGFUZZTIME),10m)
-	WSD_LONG=1 $(TESTSUM) ". -race -shuffle=on -timeout 60m ./..." $(if $(wildcard test/go.mod),"test -shuffle=on -timeout 60m ./...")
+	WSD_LONG=1 $(TESTSUM) ". -race -shuffle=on -timeout 60m ./..." $(if $(wildcard test/go.mod),"test -p 1 -shuffle=on -timeout 60m ./...")
 
 .PHONY: race
 race: ## the root module's tests under the race detector

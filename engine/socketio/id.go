@@ -15,11 +15,11 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// newPID makes a socket's secret for recovery: an id, and behind a dot which
-// namespace it is of. What a cluster keeps of a socket does not tell that, as Node
-// has it, so whoever was let into one namespace could return to another, past its
-// middleware.
-func newPID(namespace string) string { return newID() + "." + mark(namespace) }
+// newMarkedID makes an id that tells, behind a dot, which namespace it is of: a
+// socket's secret where the log of a cluster keeps sessions. What is kept of them
+// there does not tell it, as Node has it, so whoever was let into one namespace
+// could return to another, past its middleware.
+func newMarkedID(namespace string) string { return newID() + "." + mark(namespace) }
 
 // mayReturn reports whether a secret may be one of a namespace. Those of Node
 // servers do not tell.

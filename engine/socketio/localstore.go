@@ -60,6 +60,8 @@ func newLocalStore(n *Namespace, opts RecoveryOptions) *localStore {
 	}
 }
 
+func (l *localStore) newPID() string { return newID() }
+
 // keeps implements store.
 func (l *localStore) keeps(b Broadcast) bool { return !b.volatile }
 

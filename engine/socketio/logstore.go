@@ -41,6 +41,8 @@ func newLogStore(n *Namespace, node broker.ClusterLog, opts RecoveryOptions) *lo
 	return &logStore{nsp: n, node: node, opts: opts}
 }
 
+func (l *logStore) newPID() string { return newMarkedID(l.nsp.name) }
+
 // keeps implements store.
 func (l *logStore) keeps(b Broadcast) bool { return !b.volatile && !b.local }
 

@@ -62,6 +62,8 @@ func (o RecoveryOptions) withDefaults() RecoveryOptions {
 // store keeps a namespace's last events, and the state of sockets that may
 // return. Its methods are safe from any goroutine unless they say otherwise.
 type store interface {
+	// newPID makes the secret by which a socket may return.
+	newPID() string
 	// keeps reports whether a broadcast is to be sent by emit. Others have no
 	// offset, and who is away does not get them.
 	keeps(b Broadcast) bool

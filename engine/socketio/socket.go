@@ -47,7 +47,7 @@ func (s *Socket) begin() {
 	}
 	s.id = newID()
 	if s.nsp.store != nil {
-		s.pid = newPID(s.nsp.name)
+		s.pid = s.nsp.store.newPID()
 	}
 }
 
