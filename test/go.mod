@@ -21,5 +21,5 @@ require (
 	github.com/gobwas/ws v1.5.0 // indirect
 	github.com/redis/rueidis v1.0.79 // indirect
 	go.uber.org/goleak v1.3.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 )

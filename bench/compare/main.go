@@ -86,7 +86,7 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	fs.StringVar(&cfg.loadCPU, "load-cpu", "1", "CPU of the load generator; empty: any")
 	fs.StringVar(&cfg.raw, "json", "", "write every accepted report to this file")
 	fs.StringVar(&wsdEcho, "wsd-echo", "bin/wsd echo --listen 127.0.0.1:{port} --loops {loops}", "wsd's command for echo cases")
-	fs.StringVar(&wsdTopics, "wsd-topics", "bin/wsd serve --listen 127.0.0.1:{port} --origins '*' --loops {loops}", "wsd's command for topic cases")
+	fs.StringVar(&wsdTopics, "wsd-topics", "bin/wsd serve --listen 127.0.0.1:{port} --origins '*' --admin-listen off --loops {loops}", "wsd's command for topic cases")
 	fs.Func("extra", "another server: name=host:port:pid (running) or name='command with {port}, {compression} (off|shared), {deflate} (false|true), {loops}'; repeatable",
 		func(s string) error { extras = append(extras, s); return nil })
 	if err := fs.Parse(args); err != nil {

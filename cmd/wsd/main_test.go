@@ -55,18 +55,19 @@ func parse(t *testing.T, args ...string) *cli {
 
 // running is a server in this process.
 type running struct {
-	t    *testing.T
-	addr string
-	stop context.CancelFunc
-	done chan struct{}
-	err  error // of run, once done is closed
+	t     *testing.T
+	addr  string
+	admin string // "": none
+	stop  context.CancelFunc
+	done  chan struct{}
+	err   error // of run, once done is closed
 }
 
 // serve starts `wsd serve` with args on a free port; it is drained at the end
 // of the test.
 func serve(t *testing.T, args ...string) *running {
 	t.Helper()
-	c := parse(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s"}, args...)...)
+	c := parse(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s", "--admin-listen", "127.0.0.1:0"}, args...)...)
 	if err := c.Serve.check(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +78,16 @@ func start(t *testing.T, cfg config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, stop: cancel, done: make(chan struct{})}
-	listening := make(chan string, 1)
+	type addrs struct{ public, admin string }
+	listening := make(chan addrs, 1)
 	cfg.log = slog.New(slog.DiscardHandler)
-	cfg.listening = func(addr net.Addr) { listening <- addr.String() }
+	cfg.listening = func(addr, admin net.Addr) {
+		a := addrs{public: addr.String()}
+		if admin != nil {
+			a.admin = admin.String()
+		}
+		listening <- a
+	}
 	go func() {
 		defer close(r.done)
 		r.err = run(ctx, cfg)
@@ -90,7 +98,8 @@ func start(t *testing.T, cfg config) *running {
 		}
 	})
 	select {
-	case r.addr = <-listening:
+	case a := <-listening:
+		r.addr, r.admin = a.public, a.admin
 	case <-r.done:
 		t.Fatalf("run: %v", r.err)
 	}

@@ -10,19 +10,32 @@ import (
 	"github.com/fe4bcecb/wsd/engine"
 )
 
-// turnedAway is the user data of a connection that is closed for capacity.
-type turnedAway struct{}
+// rawClient is the user data of every connection of admission's routes.
+type rawClient struct {
+	who  *account // nil: anybody
+	away bool     // closed for capacity as soon as it is open
+	data any      // the route's own
+}
+
+// welcome completes a handshake of admission's routes.
+func welcome(u *engine.Handshake, who *account, data any, a engine.Accept) {
+	a.UserData = &rawClient{who: who, data: data}
+	_ = u.Accept(a) // the client may be gone
+}
+
+// rawClientOf is who sits on a connection of admission's routes.
+func rawClientOf(ws *engine.Conn) *rawClient { return ws.UserData().(*rawClient) }
 
 // admission puts capacity and, where tokens are wanted, the token before a
-// route's own decision about a handshake, which is accept. who is nil where
-// anybody may connect.
+// route's own decision about a handshake, which is accept: it calls welcome or
+// reject. who is nil where anybody may connect.
 func (s *server) admission(b engine.Behavior, accept func(u *engine.Handshake, who *account)) engine.Behavior {
 	b.Upgrade = func(u *engine.Handshake) {
 		switch {
 		case s.full() && s.sioFlags.AtCapacity == "http503":
 			reject(u, http.StatusServiceUnavailable, "Server at capacity", engine.HeaderField{Name: "Retry-After", Value: "2"})
 		case s.full():
-			_ = u.Accept(engine.Accept{UserData: turnedAway{}}) // the client may be gone
+			_ = u.Accept(engine.Accept{UserData: &rawClient{away: true}}) // the client may be gone
 		case !s.identity.required():
 			accept(u, nil)
 		default:
@@ -32,7 +45,7 @@ func (s *server) admission(b engine.Behavior, accept func(u *engine.Handshake, w
 	}
 	open, closed := b.Open, b.Close
 	b.Open = func(ws *engine.Conn) {
-		if _, away := ws.UserData().(turnedAway); away {
+		if rawClientOf(ws).away {
 			ws.Close(closePolicy, "Server at capacity")
 			return
 		}
@@ -42,7 +55,7 @@ func (s *server) admission(b engine.Behavior, accept func(u *engine.Handshake, w
 		}
 	}
 	b.Close = func(ws *engine.Conn, code engine.StatusCode, reason string) {
-		if _, away := ws.UserData().(turnedAway); away {
+		if rawClientOf(ws).away {
 			return
 		}
 		s.raw.Add(-1)

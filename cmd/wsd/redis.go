@@ -20,7 +20,7 @@ const (
 
 // openRedis connects to the cluster, if there is to be one.
 func (s *server) openRedis(ctx context.Context) error {
-	if s.redisFlags == nil || !s.redisFlags.enabled() {
+	if s.daemonFlags == nil || !s.redisFlags.enabled() {
 		return nil
 	}
 	opts, err := s.redisFlags.options(s.sioFlags.ServerID, s.log)

@@ -72,7 +72,7 @@ func TestRedisSecretsAreNotTold(t *testing.T) {
 			if name == "unreachable" {
 				want = exitBroker
 			}
-			if code := execute(t.Context(), append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(args)...), &out, &out); code != want {
+			if code := execute(t.Context(), append([]string{"serve", "--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"}, strings.Fields(args)...), &out, &out); code != want {
 				t.Errorf("exit code %d: %s", code, &out)
 			}
 			if strings.Contains(out.String(), secret) {

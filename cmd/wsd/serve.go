@@ -15,9 +15,32 @@ type serveCmd struct {
 	DrainLBWait time.Duration `name:"drain-lb-wait" default:"5s" help:"When draining with clients connected, how long /health answers 503 before connections are closed. Default ${default}."`
 	StartPage   bool          `negatable:"" default:"true" help:"Serve a page at / that says what is here."`
 	serverFlags
-	sioFlags   `group:"Socket.IO"`
-	redisFlags `group:"Cluster"`
-	authFlags  `group:"Authentication"`
+	daemonFlags
+}
+
+// daemonFlags are what wsd serve has and wsd echo has not.
+type daemonFlags struct {
+	sioFlags    `group:"Socket.IO"`
+	redisFlags  `group:"Cluster"`
+	authFlags   `group:"Authentication"`
+	limitFlags  `group:"Limits"`
+	pubsubFlags `group:"/pubsub"`
+	adminFlags  `group:"Administration"`
+	tlsFlags    `group:"TLS"`
+	workerFlags `group:"Workers"`
+}
+
+// check refuses flags that can't be meant.
+func (f *daemonFlags) check() error {
+	for _, check := range []func() error{
+		f.sioFlags.check, f.redisFlags.check, f.authFlags.check, f.limitFlags.check,
+		f.pubsubFlags.check, f.adminFlags.check, f.tlsFlags.check, f.workerFlags.check,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const serveHints = `
@@ -44,21 +67,13 @@ func (c *serveCmd) check() error {
 	if c.DrainLBWait < 0 || c.DrainLBWait >= c.DrainTimeout {
 		return usageError(fmt.Errorf("--drain-lb-wait %v: want less than --drain-timeout %v", c.DrainLBWait, c.DrainTimeout))
 	}
-	if err := c.sioFlags.check(); err != nil {
-		return err
-	}
-	if err := c.redisFlags.check(); err != nil {
-		return err
-	}
-	return c.authFlags.check()
+	return c.daemonFlags.check()
 }
 
 func (c *serveCmd) config(p *process) config {
 	return config{
 		serverFlags: c.serverFlags,
-		sioFlags:    &c.sioFlags,
-		authFlags:   &c.authFlags,
-		redisFlags:  &c.redisFlags,
+		daemonFlags: &c.daemonFlags,
 		startPage:   c.StartPage,
 		command:     "serve",
 		listen:      c.Listen,
@@ -72,8 +87,8 @@ func (c *serveCmd) config(p *process) config {
 }
 
 func serveRoutes(s *server) {
-	s.app.WS("/echo", s.admission(echo(s.base()), func(u *engine.Handshake, _ *account) {
-		_ = u.Accept(engine.Accept{}) // the client may be gone
+	s.app.WS("/echo", s.admission(echo(s.base()), func(u *engine.Handshake, who *account) {
+		welcome(u, who, nil, engine.Accept{})
 	}))
 	s.app.WS("/topics/{topic...}", s.topics(s.base()))
 	s.app.Handle("/health", http.HandlerFunc(s.serveHealth))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker/redis"
+	"github.com/fe4bcecb/wsd/cmd/wsd/metrics"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/internal/auth"
 )
@@ -23,30 +24,31 @@ const maxLoops = 1024
 // config is one run of a server.
 type config struct {
 	serverFlags
-	sioFlags    *sioFlags   // nil: no Socket.IO
-	authFlags   *authFlags  // with sioFlags
-	redisFlags  *redisFlags // with sioFlags
-	startPage   bool
-	command     string // for the log
-	listen      string
-	idleTimeout time.Duration // 0: none
-	lbWait      time.Duration // see --drain-lb-wait
-	exclusive   bool          // nothing but the loops runs in this process
-	routes      func(*server)
-	hints       string // what to try next; %s stands for host:port
-	stdout      io.Writer
-	log         *slog.Logger
-	listening   func(net.Addr) // called when connections are accepted; nil: not
+	*daemonFlags // nil: wsd echo
+	startPage    bool
+	command      string // for the log
+	listen       string
+	idleTimeout  time.Duration // 0: none
+	lbWait       time.Duration // see --drain-lb-wait
+	exclusive    bool          // nothing but the loops runs in this process
+	routes       func(*server)
+	hints        string // what to try next; %s stands for host:port
+	stdout       io.Writer
+	log          *slog.Logger
+	listening    func(addr, admin net.Addr) // called when connections are accepted, admin nil without that listener; nil: not
 }
 
 // server is a config at work.
 type server struct {
 	config
 	app      *engine.App
-	sio      *sioApp       // nil: none
+	sio      *sioApp       // nil: wsd echo
 	identity *identifier   // with sio
 	redis    *redis.Broker // nil: this server is alone
 	gaps     gapLog
+	metrics  metrics.Set
+	admin    *admin // nil: wsd echo, or switched off
+	reloads  []reloadable
 	limit    int          // connections
 	raw      atomic.Int64 // open connections of admission's routes
 	draining atomic.Bool
@@ -55,7 +57,7 @@ type server struct {
 // run serves until ctx ends and then drains. The error says with which code
 // the process is to exit; see exitCode.
 func run(ctx context.Context, cfg config) error {
-	if err := cfg.check(); err != nil {
+	if err := cfg.serverFlags.check(); err != nil {
 		return err
 	}
 	origin, err := originCheck(cfg.Origins)
@@ -93,6 +95,11 @@ func run(ctx context.Context, cfg config) error {
 		Exclusive:      cfg.exclusive,
 	})
 	s.routes(s)
+	if err := s.openAdmin(ctx); err != nil {
+		_ = listener.Close()
+		return err
+	}
+	defer s.closeAdmin()
 	served := make(chan error, 1)
 	go func() { served <- s.app.Serve(listener) }()
 	s.announce(listener.Addr())
@@ -115,7 +122,7 @@ func run(ctx context.Context, cfg config) error {
 // prepareSIO makes the Socket.IO app, if there is to be one, and whatever
 // knows who clients are. end is to be called when both are over.
 func (s *server) prepareSIO() (end func(), err error) {
-	if s.sioFlags == nil {
+	if s.daemonFlags == nil {
 		return func() {}, nil
 	}
 	verifier, err := s.authFlags.verifier(s.log)
@@ -123,14 +130,14 @@ func (s *server) prepareSIO() (end func(), err error) {
 		return nil, err
 	}
 	end = s.prefetch(verifier)
-	s.identity = newIdentifier(s.authFlags, s.Anonymous, verifier)
+	s.identity = newIdentifier(&s.authFlags, s.Anonymous, verifier)
 	if s.sioFlags.ClientDir != "" {
 		if s.sioFlags.ClientDir, err = clientDir(s.sioFlags.ClientDir); err != nil {
 			end()
 			return nil, usageError(fmt.Errorf("--client-dir: %w", err))
 		}
 	}
-	if s.sio, err = newSIOApp(s.sioFlags, s.cluster(), s.identity, s.Origins, s.limit, s.full, s.log); err != nil {
+	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.identity, s.Origins, s.limit, s.full, s.log); err != nil {
 		end()
 		return nil, err
 	}
@@ -173,7 +180,7 @@ func (s *server) full() bool { return s.connections() >= s.limit }
 // webSockets is the engine's own limit. Who is closed for capacity behind an
 // open packet needs a place meanwhile.
 func (s *server) webSockets() int {
-	if s.sioFlags != nil && s.sioFlags.AtCapacity == "close" {
+	if s.daemonFlags != nil && s.sioFlags.AtCapacity == "close" {
 		return s.limit + s.limit/8 + 16
 	}
 	return s.limit
@@ -186,7 +193,7 @@ func (s *server) httpConnections() int {
 	if fds, ok := fdLimit(); ok && uint64(n)+reservedFDs > fds {
 		n = max(engine.DefaultMaxHTTP, int(fds)-reservedFDs)
 	}
-	if s.sioFlags == nil {
+	if s.daemonFlags == nil {
 		n = engine.DefaultMaxHTTP
 	}
 	return n
@@ -208,7 +215,7 @@ func (s *server) chooseLoops() int {
 // announce logs the start.
 func (s *server) announce(addr net.Addr) {
 	s.log.Info("listening",
-		"address", addr.String(), "command", s.command, "version", version, "pid", os.Getpid(),
+		"address", addr.String(), "admin", s.adminText(), "command", s.command, "version", version, "pid", os.Getpid(),
 		"loops", s.Loops, "max_connections", s.limit, "max_payload", s.MaxPayload.String(),
 		"idle_timeout", s.idleTimeout.String(), "compression", s.Compression,
 		"max_backpressure", s.MaxBackpressure.String(), "backpressure_policy", s.BackpressurePolicy,
@@ -228,7 +235,7 @@ func (s *server) announce(addr net.Addr) {
 		fmt.Fprintf(s.stdout, s.config.hints, addr)
 	}
 	if s.listening != nil {
-		s.listening(addr)
+		s.listening(addr, s.adminAddr())
 	}
 }
 

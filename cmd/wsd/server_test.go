@@ -132,7 +132,7 @@ func TestHandshakeByPost(t *testing.T) {
 
 func TestHintsNameTheAddress(t *testing.T) {
 	var out lockedBuffer
-	c := parse(t, "serve", "--listen", "127.0.0.1:0", "--hints").Serve
+	c := parse(t, "serve", "--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--hints").Serve
 	r := start(t, c.config(&process{stdout: &out, stderr: io.Discard}))
 	if status, _ := r.get("/health"); status != http.StatusOK {
 		t.Errorf("the address in them answers %d", status)
@@ -156,7 +156,7 @@ func TestDrainClosesWith1001(t *testing.T) {
 }
 
 func TestDrainShowsItselfToBalancers(t *testing.T) {
-	c := parse(t, "serve", "--listen", "127.0.0.1:0").Serve
+	c := parse(t, "serve", "--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0").Serve
 	r := start(t, c.config(&process{stdout: io.Discard, stderr: io.Discard}))
 	held := r.dial("/echo", nil)
 	held.send(ws.OpText, "x")

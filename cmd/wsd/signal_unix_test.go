@@ -14,7 +14,7 @@ import (
 // serving starts wsd with one client, which got its first echo.
 func serving(t *testing.T, args ...string) (*child, *client) {
 	t.Helper()
-	p := spawn(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1"}, args...)...)
+	p := spawn(t, append([]string{"serve", "--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--loops", "1"}, args...)...)
 	c, err := dial("ws://"+p.addr+"/echo", nil)
 	if err != nil {
 		t.Fatal(err)

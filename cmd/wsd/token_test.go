@@ -59,7 +59,7 @@ func TestTokenCommand(t *testing.T) {
 
 // Tokens do not get into the log, wherever they come from.
 func TestTokensAreNotLogged(t *testing.T) {
-	c := spawn(t, "serve", "--listen", "127.0.0.1:0", "--jwt-secret", testSecret, "--token-query", "token", "--token-cookie", "session", "--drain-lb-wait", "0s")
+	c := spawn(t, "serve", "--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--jwt-secret", testSecret, "--token-query", "token", "--token-cookie", "session", "--drain-lb-wait", "0s")
 	r := &running{t: t, addr: c.addr}
 	bad := strings.Replace(token(t), ".", ".x", 1)
 	for _, given := range []string{token(t), bad} {
@@ -86,7 +86,7 @@ func TestTokensAreNotLogged(t *testing.T) {
 
 // No switch that lowers the guard is silent (centrifugo GHSA-q926-c743-49qj).
 func TestInsecureSwitchesAreLoud(t *testing.T) {
-	c := spawn(t, "serve", "--listen", "127.0.0.1:0", "--insecure-user-from", "auth.userId", "--anonymous", "--drain-lb-wait", "0s")
+	c := spawn(t, "serve", "--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--insecure-user-from", "auth.userId", "--anonymous", "--drain-lb-wait", "0s")
 	c.cmd.Process.Signal(os.Interrupt)
 	c.exit()
 	for _, want := range []string{"--insecure-user-from", "--anonymous"} {
@@ -98,7 +98,7 @@ func TestInsecureSwitchesAreLoud(t *testing.T) {
 
 func TestKeySetThatIsDownAtStart(t *testing.T) {
 	down := "http://127.0.0.1:" + strconv.Itoa(testkit.FreePort(t)) + "/keys"
-	c := spawn(t, "serve", "--listen", "127.0.0.1:0", "--jwks-url", "issuer="+down, "--drain-lb-wait", "0s")
+	c := spawn(t, "serve", "--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--jwks-url", "issuer="+down, "--drain-lb-wait", "0s")
 	testkit.Eventually(t, func() bool { return strings.Contains(c.stderr.String(), "keys of tokens") }, patience)
 	_, answer := (&running{t: t, addr: c.addr}).open(sioSocket, nil).enter("/", withToken(token(t, func(g *auth.Grant) { g.Issuer = "issuer" })))
 	if !strings.Contains(answer, `"code":"unavailable"`) || strings.Contains(answer, down) {
@@ -122,7 +122,7 @@ func TestJWKSSource(t *testing.T) {
 }
 
 func TestListenWithTokens(t *testing.T) {
-	c := parse(t, "serve", "--listen", "0.0.0.0:0", "--jwt-secret", testSecret, "--drain-lb-wait", "0s")
+	c := parse(t, "serve", "--admin-listen", "127.0.0.1:0", "--listen", "0.0.0.0:0", "--jwt-secret", testSecret, "--drain-lb-wait", "0s")
 	if err := c.Serve.check(); err != nil {
 		t.Fatal(err)
 	}

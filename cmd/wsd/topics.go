@@ -78,12 +78,12 @@ func checkTopic(topic string) error {
 // topic in its path, and what it sends is published there as it is.
 func (s *server) topics(b engine.Behavior) engine.Behavior {
 	b.Open = func(ws *engine.Conn) {
-		for _, topic := range ws.UserData().(*membership).subscribed {
+		for _, topic := range rawClientOf(ws).data.(*membership).subscribed {
 			ws.Subscribe(topic)
 		}
 	}
 	b.Message = func(ws *engine.Conn, msg []byte, op engine.OpCode) {
-		m := ws.UserData().(*membership)
+		m := rawClientOf(ws).data.(*membership)
 		var err error
 		switch {
 		case !m.publishes:
@@ -107,7 +107,7 @@ func (s *server) topics(b engine.Behavior) engine.Behavior {
 			reject(u, http.StatusForbidden, err.Error())
 			return
 		}
-		_ = u.Accept(engine.Accept{UserData: m}) // the client may be gone
+		welcome(u, who, m, engine.Accept{})
 	})
 }
 

@@ -77,7 +77,7 @@ func (m *mode) node(t *testing.T, name, url string, at place) *server {
 	t.Helper()
 	argv := []string{program("sioserver")}
 	if m.topic != "" {
-		argv = []string{program("wsd"), "serve", "--anonymous", "--drain-lb-wait", "0s"}
+		argv = []string{program("wsd"), "serve", "--admin-listen", "127.0.0.1:0", "--anonymous", "--drain-lb-wait", "0s"}
 	}
 	x := at(t, append(append(argv, m.args...), "--redis-url", url, "--server-id", name))
 	s := launch(t, name, x)

@@ -54,8 +54,9 @@ func Main(m *testing.M, run func(*testing.M) int) int {
 
 // Process is a running wsd.
 type Process struct {
-	Addr string // host:port
-	PID  int
+	Addr  string // host:port
+	Admin string // likewise, "off" without that listener
+	PID   int
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
@@ -73,6 +74,10 @@ func Start(t testing.TB, args ...string) *Process { return StartLimited(t, 0, ar
 func StartLimited(t testing.TB, fds int, args ...string) *Process {
 	t.Helper()
 	args = append(args, "--listen", "127.0.0.1:0")
+	if args[0] == "serve" {
+		// In front, so that the test's own comes later and counts.
+		args = append([]string{"serve", "--admin-listen", "127.0.0.1:0"}, args[1:]...)
+	}
 	cmd := exec.Command(binary, args...)
 	if fds > 0 {
 		script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, fds)
@@ -86,11 +91,12 @@ func StartLimited(t testing.TB, fds int, args ...string) *Process {
 		t.Fatal(err)
 	}
 	p := &Process{cmd: cmd, PID: cmd.Process.Pid, done: make(chan struct{})}
-	listening := make(chan string, 1)
+	listening := make(chan entry, 1)
 	go p.follow(bufio.NewScanner(stderr), listening)
 	t.Cleanup(func() { p.kill(t) })
 	select {
-	case p.Addr = <-listening:
+	case e := <-listening:
+		p.Addr, p.Admin = e.Address, e.Admin
 	case <-p.done:
 		t.Fatalf("wsd %s ended: %v\n%s", strings.Join(args, " "), p.err, p.Log())
 	case <-time.After(startTimeout):
@@ -99,15 +105,18 @@ func StartLimited(t testing.TB, fds int, args ...string) *Process {
 	return p
 }
 
+// entry is what is read of a line of the log.
+type entry struct{ Msg, Address, Admin string }
+
 // follow keeps the log and finds the address in it.
-func (p *Process) follow(lines *bufio.Scanner, listening chan<- string) {
+func (p *Process) follow(lines *bufio.Scanner, listening chan<- entry) {
 	for lines.Scan() {
 		p.mu.Lock()
 		p.log = append(p.log, lines.Text())
 		p.mu.Unlock()
-		var entry struct{ Msg, Address string }
-		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" {
-			listening <- entry.Address
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) == nil && e.Msg == "listening" {
+			listening <- e
 		}
 	}
 	p.err = p.cmd.Wait()

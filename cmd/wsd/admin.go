@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Bounds of the admin listener's HTTP server.
+const (
+	adminHeaderTimeout = 5 * time.Second
+	adminIdleTimeout   = 60 * time.Second
+	adminMaxHeader     = 16 << 10
+	adminCloseTimeout  = time.Second
+)
+
+// admin is the listener for operators: metrics, profiles, the HTTP API, the
+// dashboard. It stays up while the server drains.
+type admin struct {
+	mux    *http.ServeMux
+	server *http.Server
+	addr   net.Addr
+	done   chan struct{}
+}
+
+// openAdmin listens on --admin-listen, if it is to.
+func (s *server) openAdmin(ctx context.Context) error {
+	if s.daemonFlags == nil || s.AdminListen == "off" {
+		return nil
+	}
+	token, err := s.adminFlags.token()
+	if err != nil {
+		return err
+	}
+	host, _, err := net.SplitHostPort(s.AdminListen)
+	if err != nil {
+		return usageError(fmt.Errorf("--admin-listen %s: want host:port or off: %w", s.AdminListen, err))
+	}
+	if len(token) == 0 && !isLoopback(ctx, host) {
+		return usageError(fmt.Errorf("--admin-listen %s is reachable from other machines: it needs --admin-token-file, or listen on 127.0.0.1", s.AdminListen))
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.AdminListen)
+	if err != nil {
+		return exitError{exitBind, fmt.Errorf("--admin-listen: can't listen on %s: %w; give another address, or off", s.AdminListen, err)}
+	}
+	a := &admin{mux: http.NewServeMux(), addr: l.Addr(), done: make(chan struct{})}
+	a.server = &http.Server{
+		Handler:           bearer(token, a.mux),
+		ReadHeaderTimeout: adminHeaderTimeout,
+		IdleTimeout:       adminIdleTimeout,
+		MaxHeaderBytes:    adminMaxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.admin = a
+	s.adminRoutes(a.mux)
+	go func() {
+		defer close(a.done)
+		if err := a.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("the admin listener ended", "err", err)
+		}
+	}()
+	return nil
+}
+
+// adminAddr is where the admin listener is, nil without.
+func (s *server) adminAddr() net.Addr {
+	if s.admin == nil {
+		return nil
+	}
+	return s.admin.addr
+}
+
+// adminText describes it in the log.
+func (s *server) adminText() string {
+	if addr := s.adminAddr(); addr != nil {
+		return addr.String()
+	}
+	return "off"
+}
+
+// closeAdmin ends it, behind requests under way.
+func (s *server) closeAdmin() {
+	if s.admin == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), adminCloseTimeout)
+	defer cancel()
+	if s.admin.server.Shutdown(ctx) != nil {
+		_ = s.admin.server.Close()
+	}
+	<-s.admin.done
+}
+
+// adminRoutes registers what the admin listener serves; each room adds its own.
+func (s *server) adminRoutes(mux *http.ServeMux) {
+	s.metricsRoutes(mux)
+}
+
+// bearer lets only requests with the token through; an empty one is none.
+func bearer(token []byte, next http.Handler) http.Handler {
+	if len(token) == 0 {
+		return next
+	}
+	want := sha256.Sum256(token)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		got := sha256.Sum256([]byte(strings.TrimSpace(given)))
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "want Authorization: Bearer and the token of --admin-token-file", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
