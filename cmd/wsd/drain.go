@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,13 +39,32 @@ func onSignal(stderr io.Writer, exit func(int)) context.Context {
 	return ctx
 }
 
+// drainState is whether the server drains.
+type drainState struct {
+	begun atomic.Bool
+	begin chan struct{} // closed by beginDrain
+	once  sync.Once
+}
+
+// beginDrain has run drain the server and return, as SIGTERM does; the server shows
+// itself as draining at once. Calls after the first change nothing. Safe from any
+// goroutine.
+func (s *server) beginDrain() {
+	s.draining.once.Do(func() {
+		s.draining.begun.Store(true)
+		close(s.draining.begin)
+	})
+}
+
+// isDraining reports whether the drain has begun. Safe from any goroutine.
+func (s *server) isDraining() bool { return s.draining.begun.Load() }
+
 // drain ends the service within DrainTimeout: it shows itself as draining,
 // leaves load balancers time to notice while there are clients, and has the
 // engine refuse new connections and close the open ones with 1001, in batches.
 func (s *server) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer cancel()
-	s.draining.Store(true)
 	s.log.Info("draining", "connections", s.connections(), "lb_wait", s.lbWait.String(), "timeout", s.DrainTimeout.String())
 	s.waitForBalancers(ctx)
 

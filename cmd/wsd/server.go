@@ -51,10 +51,10 @@ type server struct {
 	reloads  []reloadable
 	limit    int          // connections
 	raw      atomic.Int64 // open connections of admission's routes
-	draining atomic.Bool
+	draining drainState
 }
 
-// run serves until ctx ends and then drains. The error says with which code
+// run serves until ctx ends, or beginDrain is called, and then drains. The error says with which code
 // the process is to exit; see exitCode.
 func run(ctx context.Context, cfg config) error {
 	if err := cfg.serverFlags.check(); err != nil {
@@ -71,6 +71,7 @@ func run(ctx context.Context, cfg config) error {
 	defer stop()
 
 	s := &server{config: cfg, limit: connectionLimit(cfg.MaxConnections, cfg.log)}
+	s.draining.begin = make(chan struct{})
 	if err := s.openRedis(ctx); err != nil {
 		return err
 	}
@@ -111,6 +112,8 @@ func run(ctx context.Context, cfg config) error {
 		_ = s.app.Shutdown(stopped) // at once; err is what matters
 		return fmt.Errorf("stopped serving: %w", err)
 	case <-ctx.Done():
+		s.beginDrain()
+	case <-s.draining.begin:
 	}
 	err = s.drain()
 	if end := <-served; err == nil && !errors.Is(end, engine.ErrShutdown) {
