@@ -52,7 +52,7 @@ func (s *server) openAdmin(ctx context.Context) error {
 	}
 	a := &admin{mux: http.NewServeMux(), addr: l.Addr(), done: make(chan struct{})}
 	a.server = &http.Server{
-		Handler:           bearer(token, a.mux),
+		Handler:           s.adminHandler(token, host, a.mux),
 		ReadHeaderTimeout: adminHeaderTimeout,
 		IdleTimeout:       adminIdleTimeout,
 		MaxHeaderBytes:    adminMaxHeader,
@@ -101,6 +101,48 @@ func (s *server) closeAdmin() {
 // adminRoutes registers what the admin listener serves; each room adds its own.
 func (s *server) adminRoutes(mux *http.ServeMux) {
 	s.metricsRoutes(mux)
+}
+
+// adminOpenRoutes registers what the admin listener serves without its token:
+// nothing that tells about the server or its clients.
+func (s *server) adminOpenRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /{$}", serveDashboard)
+}
+
+// adminHandler puts the listener's guards in front of its routes: a page of another
+// site must not act for the operator whose browser shows it (CSRF), nor read what
+// is here under a name of its own that leads to this machine (DNS rebinding). host
+// is that of --admin-listen.
+func (s *server) adminHandler(token []byte, host string, mux *http.ServeMux) http.Handler {
+	open := http.NewServeMux()
+	open.Handle("/", bearer(token, mux))
+	s.adminOpenRoutes(open)
+	guarded := http.NewCrossOriginProtection().Handler(open)
+	if len(token) > 0 {
+		return guarded // no such page has it
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name := hostName(r.Host); !strings.EqualFold(name, host) && !isLoopbackName(name) {
+			http.Error(w, "this listener answers under a loopback name only, such as 127.0.0.1 or localhost; with --admin-token-file it answers under any", http.StatusForbidden)
+			return
+		}
+		guarded.ServeHTTP(w, r)
+	})
+}
+
+// hostName is a Host field without its port and brackets.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
+}
+
+// isLoopbackName reports whether a name in a Host field can only mean this
+// machine. Names are not looked up: who asks may have made them.
+func isLoopbackName(name string) bool {
+	ip := net.ParseIP(name)
+	return ip != nil && ip.IsLoopback() || strings.EqualFold(name, "localhost")
 }
 
 // bearer lets only requests with the token through; an empty one is none.

@@ -48,3 +48,39 @@ func TestMetricsTellConnections(t *testing.T) {
 		t.Errorf("%s", body)
 	}
 }
+
+// Pages of other sites reach nothing: neither by a name that leads here, nor by
+// sending forms.
+func TestAdminIsNotForOtherSites(t *testing.T) {
+	r := serve(t)
+	for _, c := range []struct {
+		method, host, origin string
+		want                 int
+	}{
+		{"GET", "", "", 200},
+		{"GET", "localhost:9090", "", 200},
+		{"GET", "[::1]:9090", "", 200},
+		{"GET", "evil.example:9090", "", 403},
+		{"GET", "127.0.0.1.evil.example", "", 403},
+		{"POST", "", "http://evil.example", 403},
+		{"POST", "", "null", 403},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), c.method, "http://"+r.admin+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = c.host
+		if c.origin != "" {
+			req.Header.Set("Origin", c.origin)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != c.want {
+			t.Errorf("%+v: %d", c, res.StatusCode)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}

@@ -8,13 +8,18 @@ import (
 
 // adminFlags are those of the listener for operators.
 type adminFlags struct {
-	AdminListen    string `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where metrics, profiles, the HTTP API and the dashboard are served; off: nowhere. Default ${default}."`
-	AdminToken     string `placeholder:"TEXT" help:"Bearer token for that address; needed unless it is a loopback one. Better: --admin-token-file."`
+	AdminListen string `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where metrics, profiles, the HTTP API and the dashboard are served; off: nowhere. Default ${default}."`
+	adminTokenFlags
+}
+
+// adminTokenFlags are what a server and the commands that ask it have in common.
+type adminTokenFlags struct {
+	AdminToken     string `placeholder:"TEXT" help:"Bearer token of the admin listener; needed there unless its address is a loopback one. Better: --admin-token-file."`
 	AdminTokenFile string `placeholder:"FILE" help:"File with that token; line ends at its end don't count."`
 }
 
 // check refuses what can't be meant.
-func (f *adminFlags) check() error {
+func (f *adminTokenFlags) check() error {
 	if f.AdminToken != "" && f.AdminTokenFile != "" {
 		return usageError(fmt.Errorf("--admin-token and --admin-token-file: want one"))
 	}
@@ -22,7 +27,7 @@ func (f *adminFlags) check() error {
 }
 
 // token is empty when none is asked for.
-func (f *adminFlags) token() ([]byte, error) {
+func (f *adminTokenFlags) token() ([]byte, error) {
 	if f.AdminTokenFile == "" {
 		return []byte(f.AdminToken), nil
 	}
