@@ -217,6 +217,7 @@ func (c *Conn) open(a Accept, rest []byte) {
 	}
 	c.flags |= counted
 	l.stats.Opened++
+	c.register()
 	c.user = a.UserData
 	if a.Subprotocol != "" {
 		c.extend().subprotocol = a.Subprotocol

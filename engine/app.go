@@ -142,6 +142,7 @@ func New(opts Options) *App {
 func (a *App) WS(pattern string, b Behavior) *App {
 	r, err := b.compile()
 	if err == nil {
+		r.pattern = pattern
 		err = a.routes.add(pattern, r)
 	}
 	a.note(err)

@@ -130,6 +130,7 @@ type Behavior struct {
 // route is a Behavior made ready.
 type route struct {
 	Behavior
+	pattern         string
 	plain, deflated frame.Rules
 	// Ticks are seconds; 0: off.
 	idle, ping, life uint32

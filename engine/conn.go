@@ -73,8 +73,8 @@ const (
 // Conn is one WebSocket connection.
 //
 // Its methods must be called on its loop: in its callbacks, or in a function
-// given to its Loop's Post. Only Loop and UserData are safe elsewhere, the
-// latter as long as nobody calls SetUserData. After Close was called back, a
+// given to its Loop's Post. Only Loop, ID and UserData are safe elsewhere, the
+// last as long as nobody calls SetUserData. After Close was called back, a
 // Conn may be kept: sends are dropped.
 type Conn struct {
 	loop  *Loop
@@ -90,6 +90,8 @@ type Conn struct {
 	state state
 	// window is the server's agreed window in bits, when deflates is set.
 	window uint8
+	since  uint32 // when it opened, in seconds since 1970
+	id     uint64 // see ID
 }
 
 // extension is the rarely used part of a Conn.

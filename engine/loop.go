@@ -35,9 +35,10 @@ type Loop struct {
 	self atomic.Uintptr
 	done chan struct{}
 
-	conns []*Conn
-	due   []uint32 // tick at which conns[i] needs a look; 0: never
-	load  atomic.Int64
+	conns  []*Conn
+	lastID uint64
+	due    []uint32 // tick at which conns[i] needs a look; 0: never
+	load   atomic.Int64
 
 	// room is the read buffer with readAhead bytes before it.
 	room    []byte

@@ -193,6 +193,15 @@ func (srv *Server) UserConnections(ctx context.Context, user string) ([]broker.C
 	return srv.presence.Lookup(ctx, user)
 }
 
+// Servers are the nodes of Options.Presence that are alive, this one included.
+// Errors and the rest are as for UserConnections.
+func (srv *Server) Servers(ctx context.Context) ([]broker.ServerInfo, error) {
+	if srv.presence == nil {
+		return nil, broker.ErrClosed
+	}
+	return srv.presence.Servers(ctx)
+}
+
 // UserOnline reports whether UserConnections finds any.
 func (srv *Server) UserOnline(ctx context.Context, user string) (bool, error) {
 	all, err := srv.UserConnections(ctx, user)
