@@ -97,6 +97,8 @@ type App struct {
 	nextAcceptor atomic.Uint32
 	warnings     limiter
 
+	maxConnections, maxHTTP atomic.Int64 // see SetMaxConnections, SetMaxHTTP
+
 	mu        sync.Mutex
 	acceptors []*acceptor
 	listeners []net.Listener
@@ -122,10 +124,7 @@ func New(opts Options) *App {
 	if opts.MaxHandshakeBytes <= 0 {
 		opts.MaxHandshakeBytes = DefaultMaxHandshakeBytes
 	}
-	if opts.MaxHTTP <= 0 {
-		opts.MaxHTTP = DefaultMaxHTTP
-	}
-	return &App{
+	a := &App{
 		opts:           opts,
 		handshakeTicks: ticks(opts.HandshakeTimeout),
 		decisionTicks:  ticks(opts.DecisionTimeout),
@@ -134,6 +133,22 @@ func New(opts Options) *App {
 		joined:         map[string]bool{},
 		quit:           make(chan struct{}),
 	}
+	a.SetMaxConnections(opts.MaxConnections)
+	a.SetMaxHTTP(opts.MaxHTTP)
+	return a
+}
+
+// SetMaxConnections changes Options.MaxConnections. Connections that are open stay.
+// Safe from any goroutine.
+func (a *App) SetMaxConnections(n int) { a.maxConnections.Store(int64(n)) }
+
+// SetMaxHTTP changes Options.MaxHTTP; 0 or less: DefaultMaxHTTP. Connections that are
+// open stay. Safe from any goroutine.
+func (a *App) SetMaxHTTP(n int) {
+	if n <= 0 {
+		n = DefaultMaxHTTP
+	}
+	a.maxHTTP.Store(int64(n))
 }
 
 // WS serves WebSockets on the paths of a pattern: "/chat", "/rooms/{room}",
@@ -346,7 +361,7 @@ func (a *App) NumSubscribers(topic string) int {
 // admit counts a connection towards MaxConnections.
 func (a *App) admit() bool {
 	n := a.count.Add(1)
-	if a.opts.MaxConnections > 0 && n > int64(a.opts.MaxConnections) {
+	if limit := a.maxConnections.Load(); limit > 0 && n > limit {
 		a.count.Add(-1)
 		return false
 	}

@@ -37,7 +37,7 @@ func (c *Conn) moveTo(u *Handshake, a Accept, rest []byte) error {
 // handOver gives the connection to net/http, with the bytes read so far.
 func (c *Conn) handOver(data []byte) {
 	a := c.loop.app
-	if !a.web.admit(a.opts.MaxHTTP) {
+	if !a.web.admit(int(a.maxHTTP.Load())) {
 		c.loop.stats.HTTPRefused++
 		c.refuse(503, "too many HTTP connections")
 		return

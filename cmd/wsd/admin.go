@@ -100,6 +100,7 @@ func (s *server) closeAdmin() {
 
 // adminRoutes registers what the admin listener serves; each room adds its own.
 func (s *server) adminRoutes(mux *http.ServeMux) {
+	s.reloadMetrics()
 	s.metricsRoutes(mux)
 }
 

@@ -22,6 +22,7 @@ func (c *echoCmd) Run(p *process) error {
 }
 
 func (c *echoCmd) config(p *process) config {
+	log, _ := newLogger(p.stderr, &c.logFlags)
 	return config{
 		serverFlags: c.serverFlags,
 		command:     "echo",
@@ -31,6 +32,6 @@ func (c *echoCmd) config(p *process) config {
 		routes:      func(s *server) { s.app.WS("/*", echo(s.base())) },
 		hints:       echoHints,
 		stdout:      p.stdout,
-		log:         newLogger(p.stderr),
+		log:         log,
 	}
 }

@@ -19,8 +19,9 @@ type serverFlags struct {
 	MaxConnections     int           `default:"50000" placeholder:"N" help:"Further ones are closed with 1008. Lowered, with a warning, to what the limit on open files allows. Default ${default}."`
 	Anonymous          bool          `help:"Let anybody connect: needed, unless tokens are, to listen on other than a loopback address."`
 	DrainTimeout       time.Duration `default:"30s" help:"After SIGTERM or SIGINT, how long connections may take to close before wsd leaves with exit code 1. Default ${default}."`
-	Hints              bool          `hidden:"" help:"Print what to try next also when standard output is no terminal."`
-	CPUProfile         string        `name:"cpu-profile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run."`
+	logFlags           `group:"Logs"`
+	Hints              bool   `hidden:"" help:"Print what to try next also when standard output is no terminal."`
+	CPUProfile         string `name:"cpu-profile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run."`
 }
 
 var compressions = map[string]engine.Compression{

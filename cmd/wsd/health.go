@@ -20,7 +20,7 @@ type health struct {
 // health describes the server now. At capacity it is still healthy: taking it
 // out of a balancer would move the connections that live here.
 func (s *server) health() health {
-	h := health{Status: "ok", Connections: s.connections(), Limit: s.limit, Draining: s.isDraining(), Broker: s.brokerHealth()}
+	h := health{Status: "ok", Connections: s.connections(), Limit: int(s.limit.Load()), Draining: s.isDraining(), Broker: s.brokerHealth()}
 	switch {
 	case h.Draining:
 		h.Status = "draining"

@@ -12,16 +12,32 @@ import (
 // repeatEvery is how often a warning with the same message is logged at most.
 const repeatEvery = 10 * time.Second
 
-// newLogger logs to w: text when it is a terminal, JSON otherwise. Warnings
-// and errors that repeat are thinned out; see thinned.
-func newLogger(w io.Writer) *slog.Logger {
+// logFlags say what is logged and how.
+type logFlags struct {
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"The least that is logged: debug, info, warn or error. Default ${default}."`
+	LogFormat string `enum:"auto,text,json" default:"auto" help:"text, json, or by default text on a terminal and JSON otherwise."`
+}
+
+// level is that of LogLevel.
+func (f *logFlags) level() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // the flag's enum has checked it
+	return level
+}
+
+// newLogger logs to w, from a level on that can be changed. Warnings and errors
+// that repeat are thinned out; see thinned.
+func newLogger(w io.Writer, f *logFlags) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(f.level())
+	opts := &slog.HandlerOptions{Level: level}
 	var h slog.Handler
-	if isTerminal(w) {
-		h = slog.NewTextHandler(w, nil)
+	if f.LogFormat == "text" || f.LogFormat != "json" && isTerminal(w) {
+		h = slog.NewTextHandler(w, opts)
 	} else {
-		h = slog.NewJSONHandler(w, nil)
+		h = slog.NewJSONHandler(w, opts)
 	}
-	return slog.New(newThinned(h, time.Now))
+	return slog.New(newThinned(h, time.Now)), level
 }
 
 // isTerminal reports whether w is a character device.

@@ -38,7 +38,8 @@ func TestThinnedHoldsBackRepeats(t *testing.T) {
 
 func TestLogIsJSONOffATerminal(t *testing.T) {
 	var out bytes.Buffer
-	newLogger(&out).Info("hello")
+	log, _ := newLogger(&out, &logFlags{})
+	log.Info("hello")
 	if !json.Valid(out.Bytes()) {
 		t.Errorf("%s", &out)
 	}

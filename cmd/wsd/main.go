@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-
-	"github.com/alecthomas/kong"
 )
 
 // version is set by the linker.
@@ -34,7 +32,8 @@ func main() {
 }
 
 // cli is the command line. Each flag is also read from the environment, as
-// WSD_ and its name in capitals: --max-payload is WSD_MAX_PAYLOAD.
+// WSD_ and its name in capitals: --max-payload is WSD_MAX_PAYLOAD; those of serve
+// also from the file of --config. See invoke.
 type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve Socket.IO, /topics/{topic...}, /echo and /health (the default command)."`
 	Echo    echoCmd    `cmd:"" help:"Echo on every path: the profile for benchmarks."`
@@ -47,25 +46,15 @@ type cli struct {
 type process struct {
 	ctx            context.Context // done at the first signal
 	stdout, stderr io.Writer
+	args           []string
+	invocation     *invocation // what args came down to
 }
 
 // execute runs the command that args name and returns the exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	parser, err := kong.New(&cli{},
-		kong.Name("wsd"),
-		kong.Description("A server for Socket.IO and WebSockets."),
-		kong.DefaultEnvars("WSD"),
-		kong.Writers(stdout, stderr),
-	)
-	if err != nil {
-		fmt.Fprintln(stderr, "wsd:", err)
-		return exitFailure
-	}
-	command, err := parser.Parse(args)
+	in, err := invoke(args, stdout, stderr)
 	if err == nil {
-		err = command.Run(&process{ctx: ctx, stdout: stdout, stderr: stderr})
-	} else {
-		err = usageError(fmt.Errorf("%w; see wsd --help", err))
+		err = in.command.Run(&process{ctx: ctx, stdout: stdout, stderr: stderr, args: args, invocation: in})
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "wsd:", err)

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/fe4bcecb/wsd/internal/testkit"
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
@@ -42,36 +41,40 @@ const patience = 20 * time.Second
 // parse reads a command line as main does.
 func parse(t *testing.T, args ...string) *cli {
 	t.Helper()
-	var c cli
-	parser, err := kong.New(&c, kong.DefaultEnvars("WSD"))
+	return parsed(t, args...).cli
+}
+
+// parsed is parse with what tells where values come from.
+func parsed(t *testing.T, args ...string) *invocation {
+	t.Helper()
+	in, err := invoke(args, io.Discard, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse(args); err != nil {
-		t.Fatal(err)
-	}
-	return &c
+	return in
 }
 
 // running is a server in this process.
 type running struct {
-	t     *testing.T
-	addr  string
-	admin string // "": none
-	stop  context.CancelFunc
-	done  chan struct{}
-	err   error // of run, once done is closed
+	t      *testing.T
+	addr   string
+	admin  string // "": none
+	server *server
+	stop   context.CancelFunc
+	done   chan struct{}
+	err    error // of run, once done is closed
 }
 
 // serve starts `wsd serve` with args on a free port; it is drained at the end
 // of the test.
 func serve(t *testing.T, args ...string) *running {
 	t.Helper()
-	c := parse(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s", "--admin-listen", "127.0.0.1:0"}, args...)...)
-	if err := c.Serve.check(); err != nil {
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s", "--admin-listen", "127.0.0.1:0"}, args...)
+	in := parsed(t, args...)
+	if err := in.cli.Serve.check(); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, c.Serve.config(&process{stdout: io.Discard, stderr: io.Discard}))
+	return start(t, in.cli.Serve.config(&process{stdout: io.Discard, stderr: io.Discard, args: args, invocation: in}))
 }
 
 func start(t *testing.T, cfg config) *running {
@@ -81,6 +84,7 @@ func start(t *testing.T, cfg config) *running {
 	type addrs struct{ public, admin string }
 	listening := make(chan addrs, 1)
 	cfg.log = slog.New(slog.DiscardHandler)
+	cfg.started = func(s *server) { r.server = s }
 	cfg.listening = func(addr, admin net.Addr) {
 		a := addrs{public: addr.String()}
 		if admin != nil {

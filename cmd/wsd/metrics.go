@@ -8,6 +8,6 @@ func (s *server) metricsRoutes(mux *http.ServeMux) {
 	s.metrics.Gauge("websocket_connections", "Connected clients, by WebSocket and by polling: the value for autoscalers.",
 		func() float64 { return float64(s.connections()) })
 	s.metrics.Gauge("wsd_connections_limit", "Clients that may connect.",
-		func() float64 { return float64(s.limit) })
+		func() float64 { return float64(s.limit.Load()) })
 	mux.Handle("GET /metrics", s.metrics.Handler())
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/fe4bcecb/wsd/engine"
@@ -13,6 +16,7 @@ type serveCmd struct {
 	Listen      string        `default:"127.0.0.1:3000" placeholder:"HOST:PORT" help:"Where to listen. Default ${default}."`
 	IdleTimeout time.Duration `default:"120s" help:"Close a connection that is silent for so long and answers no ping; 0: never. Default ${default}."`
 	DrainLBWait time.Duration `name:"drain-lb-wait" default:"5s" help:"When draining with clients connected, how long /health answers 503 before connections are closed. Default ${default}."`
+	Config      string        `placeholder:"FILE" help:"YAML file with settings, named as the flags are. The environment and flags count more. SIGHUP reads it again."`
 	StartPage   bool          `negatable:"" default:"true" help:"Serve a page at / that says what is here."`
 	serverFlags
 	daemonFlags
@@ -59,7 +63,21 @@ func (c *serveCmd) Run(p *process) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	return run(p.ctx, c.config(p))
+	cfg := c.config(p)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	cfg.hangups = hangups
+	return run(p.ctx, cfg)
+}
+
+// preflight is every check that needs no server: also of files that flags name. It
+// opens nothing that others see.
+func (c *serveCmd) preflight() error {
+	if err := c.serverFlags.check(); err != nil {
+		return err
+	}
+	return c.check()
 }
 
 // check refuses flags that can't be meant, but for those of serverFlags.
@@ -71,7 +89,8 @@ func (c *serveCmd) check() error {
 }
 
 func (c *serveCmd) config(p *process) config {
-	return config{
+	log, level := newLogger(p.stderr, &c.logFlags)
+	cfg := config{
 		serverFlags: c.serverFlags,
 		daemonFlags: &c.daemonFlags,
 		startPage:   c.StartPage,
@@ -82,8 +101,14 @@ func (c *serveCmd) config(p *process) config {
 		routes:      serveRoutes,
 		hints:       serveHints,
 		stdout:      p.stdout,
-		log:         newLogger(p.stderr),
+		log:         log,
+		logLevel:    level,
 	}
+	if p.invocation != nil {
+		cfg.settings = p.invocation.settings()
+		cfg.reread = func() (*invocation, error) { return invoke(p.args, p.stdout, p.stderr) }
+	}
+	return cfg
 }
 
 func serveRoutes(s *server) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,12 @@ type config struct {
 	hints        string // what to try next; %s stands for host:port
 	stdout       io.Writer
 	log          *slog.Logger
-	listening    func(addr, admin net.Addr) // called when connections are accepted, admin nil without that listener; nil: not
+	logLevel     *slog.LevelVar              // of log; nil: it has none
+	settings     []setting                   // what the command line came down to
+	reread       func() (*invocation, error) // reads it again; nil: it can't be
+	hangups      <-chan os.Signal            // each reloads; nil: nothing does
+	started      func(*server)               // called before listening is; nil: not
+	listening    func(addr, admin net.Addr)  // called when connections are accepted, admin nil without that listener; nil: not
 }
 
 // server is a config at work.
@@ -48,8 +54,8 @@ type server struct {
 	gaps     gapLog
 	metrics  metrics.Set
 	admin    *admin // nil: wsd echo, or switched off
-	reloads  []reloadable
-	limit    int          // connections
+	reloads  reloads
+	limit    atomic.Int64 // connections
 	raw      atomic.Int64 // open connections of admission's routes
 	draining drainState
 }
@@ -70,7 +76,9 @@ func run(ctx context.Context, cfg config) error {
 	}
 	defer stop()
 
-	s := &server{config: cfg, limit: connectionLimit(cfg.MaxConnections, cfg.log)}
+	s := &server{config: cfg}
+	s.reloads.force = slices.Clone(cfg.settings)
+	s.limit.Store(int64(connectionLimit(cfg.MaxConnections, cfg.log)))
 	s.draining.begin = make(chan struct{})
 	if err := s.openRedis(ctx); err != nil {
 		return err
@@ -104,6 +112,7 @@ func run(ctx context.Context, cfg config) error {
 	served := make(chan error, 1)
 	go func() { served <- s.app.Serve(listener) }()
 	s.announce(listener.Addr())
+	defer s.followReloads(cfg.hangups)()
 
 	select {
 	case err := <-served:
@@ -140,7 +149,7 @@ func (s *server) prepareSIO() (end func(), err error) {
 			return nil, usageError(fmt.Errorf("--client-dir: %w", err))
 		}
 	}
-	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.identity, s.Origins, s.limit, s.full, s.log); err != nil {
+	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.identity, s.Origins, int(s.limit.Load()), s.full, s.log); err != nil {
 		end()
 		return nil, err
 	}
@@ -178,21 +187,22 @@ func (s *server) connections() int {
 }
 
 // full reports whether one more client is too many.
-func (s *server) full() bool { return s.connections() >= s.limit }
+func (s *server) full() bool { return s.connections() >= int(s.limit.Load()) }
 
 // webSockets is the engine's own limit. Who is closed for capacity behind an
 // open packet needs a place meanwhile.
 func (s *server) webSockets() int {
+	limit := int(s.limit.Load())
 	if s.daemonFlags != nil && s.sioFlags.AtCapacity == "close" {
-		return s.limit + s.limit/8 + 16
+		return limit + limit/8 + 16
 	}
-	return s.limit
+	return limit
 }
 
 // httpConnections is how many connections net/http may have: each client that
 // polls has two.
 func (s *server) httpConnections() int {
-	n := 2*s.limit + engine.DefaultMaxHTTP
+	n := 2*int(s.limit.Load()) + engine.DefaultMaxHTTP
 	if fds, ok := fdLimit(); ok && uint64(n)+reservedFDs > fds {
 		n = max(engine.DefaultMaxHTTP, int(fds)-reservedFDs)
 	}
@@ -219,7 +229,7 @@ func (s *server) chooseLoops() int {
 func (s *server) announce(addr net.Addr) {
 	s.log.Info("listening",
 		"address", addr.String(), "admin", s.adminText(), "command", s.command, "version", version, "pid", os.Getpid(),
-		"loops", s.Loops, "max_connections", s.limit, "max_payload", s.MaxPayload.String(),
+		"loops", s.Loops, "max_connections", s.limit.Load(), "max_payload", s.MaxPayload.String(),
 		"idle_timeout", s.idleTimeout.String(), "compression", s.Compression,
 		"max_backpressure", s.MaxBackpressure.String(), "backpressure_policy", s.BackpressurePolicy,
 		"origins", s.originsText())
@@ -236,6 +246,9 @@ func (s *server) announce(addr net.Addr) {
 	}
 	if s.Hints || isTerminal(s.stdout) {
 		fmt.Fprintf(s.stdout, s.config.hints, addr)
+	}
+	if s.started != nil {
+		s.started(s)
 	}
 	if s.listening != nil {
 		s.listening(addr, s.adminAddr())

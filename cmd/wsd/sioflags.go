@@ -26,7 +26,7 @@ type sioFlags struct {
 	PingTimeout        time.Duration `default:"20s" help:"Time to answer one. Default ${default}."`
 	ConnectTimeout     time.Duration `default:"45s" help:"Time for a Socket.IO client to join a namespace. Default ${default}."`
 	Recovery           time.Duration `default:"0s" help:"How long a Socket.IO client may be away and still get what it missed; 0: off."`
-	AllowEIO3          bool          `name:"allow-eio3" env:"WSD_ALLOW_EIO3" help:"Serve clients of Socket.IO 2."`
+	AllowEIO3          bool          `name:"allow-eio3" help:"Serve clients of Socket.IO 2."`
 	CORSOrigin         []string      `name:"cors-origin" placeholder:"ORIGIN" help:"Origins whose pages may read Socket.IO's HTTP answers, or *: headers only, --origins decides who may connect. Default: --origins."`
 	CORSCredentials    bool          `name:"cors-credentials" help:"Let pages of those origins send cookies."`
 	ServerID           string        `name:"server-id" placeholder:"NAME" help:"This server's name. Default: SERVER_ID, then the host's name."`

@@ -22,8 +22,8 @@ type answer struct {
 func (srv *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	srv.boundBody(w, r)
 	req := requestOf(r)
-	if srv.cors.apply(w.Header(), req) && r.Method == http.MethodOptions {
-		srv.cors.preflight(w, req)
+	if cors := srv.cors.Load(); cors.apply(w.Header(), req) && r.Method == http.MethodOptions {
+		cors.preflight(w, req)
 		return
 	}
 	p := req.params()

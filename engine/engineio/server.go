@@ -28,10 +28,11 @@ type Handler interface {
 // Server serves Engine.IO below a path of an App. Its methods are safe from any
 // goroutine.
 type Server struct {
-	opts    Options
-	handler Handler
-	prefix  string // of session ids
-	cors    *corsPolicy
+	opts        Options
+	handler     Handler
+	prefix      string                     // of session ids
+	cors        atomic.Pointer[corsPolicy] // see SetCORS
+	maxSessions atomic.Int64               // see SetMaxSessions
 
 	app    *engine.App
 	laneMu sync.Mutex              // held while lanes are made
@@ -63,14 +64,29 @@ func New(opts Options, h Handler) (*Server, error) {
 		return nil, err
 	}
 	srv := &Server{opts: opts, handler: h, prefix: Prefix(opts.ServerID), seed: maphash.MakeSeed()}
-	if srv.cors, err = opts.CORS.policy(); err != nil {
+	if err = srv.SetCORS(opts.CORS); err != nil {
 		return nil, err
 	}
+	srv.SetMaxSessions(opts.MaxSessions)
 	for i := range srv.shards {
 		srv.shards[i].sessions = map[string]*Session{}
 	}
 	return srv, nil
 }
+
+// SetCORS changes Options.CORS. The error wraps ErrOptions; then the policy stays as
+// it is. Safe from any goroutine.
+func (srv *Server) SetCORS(c *CORS) error {
+	policy, err := c.policy()
+	if err == nil {
+		srv.cors.Store(policy)
+	}
+	return err
+}
+
+// SetMaxSessions changes Options.MaxSessions. Sessions that are open stay. Safe from
+// any goroutine.
+func (srv *Server) SetMaxSessions(n int) { srv.maxSessions.Store(int64(n)) }
 
 // Mount serves requests whose path begins with prefix, "/socket.io/" as a rule.
 // It is engine.Mounter's. Sessions that poll need connections of net/http, two
@@ -228,7 +244,7 @@ func (srv *Server) openPacket(sid string) eio.Handshake {
 // admit counts one more session, if there is room.
 func (srv *Server) admit() bool {
 	n := srv.sessions.Add(1)
-	if limit := srv.opts.MaxSessions; limit > 0 && n > int64(limit) {
+	if limit := srv.maxSessions.Load(); limit > 0 && n > limit {
 		srv.sessions.Add(-1)
 		return false
 	}

@@ -100,7 +100,7 @@ func (srv *Server) reject(u *engine.Handshake, e *RequestError) {
 
 // accept answers 101.
 func (srv *Server) accept(u *engine.Handshake, o *opened) {
-	a := engine.Accept{UserData: o, Header: srv.cors.fields(o.request)}
+	a := engine.Accept{UserData: o, Header: srv.cors.Load().fields(o.request)}
 	if o.session != nil {
 		a.Loop = o.session.Loop()
 	}
