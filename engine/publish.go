@@ -226,6 +226,7 @@ func (l *Loop) fanOut(t *topic, slow flags) {
 	if n == 0 {
 		return
 	}
+	t.fannedOut.Store(t.fannedOut.Load() + uint64(n)*uint64(len(t.pending)))
 	plain := l.collect(t, false)
 	var packed []byte
 	l.rotate++

@@ -15,6 +15,8 @@ type topic struct {
 	app     *interest
 	// pending are the positions in the turn's log of what was published here.
 	pending []int32
+	// fannedOut is for App.FanOut. The loop alone writes it.
+	fannedOut atomic.Uint64
 }
 
 // member is a subscriber and the place of the subscription in its list.
@@ -39,13 +41,20 @@ type interest struct {
 	present []atomic.Bool
 	local   []*topic
 	loops   int // with subscribers; registry.mu
+	at      int // in registry.list; registry.mu
+	// past is the fannedOut of loops whose last subscriber has left; registry.mu.
+	past uint64
+	// told is how much FanOut has told of; registry.fanOutMu.
+	told uint64
 }
 
 // registry finds a topic's interest by name.
 type registry struct {
-	mu     sync.RWMutex
-	topics map[string]*interest
-	loops  int
+	mu       sync.RWMutex
+	topics   map[string]*interest
+	list     []*interest // the same ones, for FanOut to walk a part at a time
+	loops    int
+	fanOutMu sync.Mutex // one FanOut at a time
 }
 
 func (r *registry) find(name string) *interest {
@@ -62,6 +71,8 @@ func (r *registry) enter(l *Loop, t *topic) (first bool) {
 	if in == nil {
 		in = &interest{name: t.name, present: make([]atomic.Bool, r.loops), local: make([]*topic, r.loops)}
 		r.topics[t.name] = in
+		in.at = len(r.list)
+		r.list = append(r.list, in)
 	}
 	t.app = in
 	in.local[l.id] = t
@@ -77,9 +88,15 @@ func (r *registry) exit(l *Loop, t *topic) (last bool) {
 	in := t.app
 	in.present[l.id].Store(false)
 	in.local[l.id] = nil
+	in.past += t.fannedOut.Load()
 	in.loops--
 	if in.loops == 0 {
 		delete(r.topics, t.name)
+		last := len(r.list) - 1
+		moved := r.list[last]
+		r.list[in.at], moved.at = moved, in.at
+		r.list[last] = nil
+		r.list = r.list[:last]
 		return true
 	}
 	return false

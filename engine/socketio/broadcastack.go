@@ -159,7 +159,7 @@ func (b Broadcast) deliverAcked(payload sio.Payload, id uint64, await func([]sio
 	}
 	for _, ln := range lanes {
 		if err := b.post(ln, p.Size(), func() {
-			targets := ln.resolve(b.rooms, b.except)
+			targets := ln.recipients(b.rooms, b.except)
 			for _, s := range targets {
 				s.awaitAck(id, await)
 				s.deliver(p, false)

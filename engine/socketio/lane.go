@@ -133,6 +133,16 @@ func (ln *lane) resolve(rooms, except []string) []*Socket {
 	return targets
 }
 
+// recipients is resolve for an event that is sent to what it returns.
+func (ln *lane) recipients(rooms, except []string) []*Socket {
+	for _, name := range rooms {
+		if r, ok := ln.rooms[name]; ok {
+			r.sent += uint64(len(r.members))
+		}
+	}
+	return ln.resolve(rooms, except)
+}
+
 // release takes back what resolve returned.
 func (ln *lane) release(targets []*Socket) {
 	clear(targets)
@@ -156,7 +166,7 @@ func (ln *lane) members(name string, fn func(*Socket)) {
 //
 // Hot path: per broadcast and per member.
 func (ln *lane) deliver(rooms, except []string, p *engineio.Prepared, volatile bool) {
-	targets := ln.resolve(rooms, except)
+	targets := ln.recipients(rooms, except)
 	for _, s := range targets {
 		s.deliver(p, volatile)
 	}
@@ -167,7 +177,7 @@ func (ln *lane) deliver(rooms, except []string, p *engineio.Prepared, volatile b
 // is zero then): a socket that returned with it does not get it again. got, if not
 // nil, is called for each that does. Call on the loop.
 func (ln *lane) deliverStored(b Broadcast, p *engineio.Prepared, number uint64, id cluster.ID, got func(*Socket)) {
-	targets := ln.resolve(b.rooms, b.except)
+	targets := ln.recipients(b.rooms, b.except)
 	for _, s := range targets {
 		m := &s.membership
 		if number > m.watermark && (m.upTo == cluster.ID{} || id.Compare(m.upTo) > 0) {

@@ -298,7 +298,7 @@ func (e *logged) post(got func(*Socket)) {
 	}
 	for _, ln := range e.lanes {
 		_ = ln.run(e.size, ln.loop.Post, func() {
-			targets := ln.resolve(e.b.rooms, e.b.except)
+			targets := ln.recipients(e.b.rooms, e.b.except)
 			for _, s := range targets {
 				if got != nil {
 					got(s)

@@ -11,6 +11,9 @@ import (
 type room struct {
 	name    string
 	members []*Socket
+	// sent is the fan-out since the call of Namespace.FanOut before, recent what
+	// that call found.
+	sent, recent uint64
 }
 
 // seat is a socket's place in a room: room.members[at].
