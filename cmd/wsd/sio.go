@@ -37,17 +37,9 @@ func newSIOApp(f *sioFlags, join func(*socketio.Options), identity *identifier, 
 	}
 	opts.Logger = log
 	join(&opts)
-	opts.Engine.MaxSessions = limit
+	opts.Engine.MaxSessions, opts.Engine.Full = limit, full
 	if f.AtCapacity == "close" {
 		opts.Engine.AtCapacity = engineio.CloseAfterOpen
-	} else {
-		// Not only sessions count.
-		opts.Engine.AllowRequest = func(*engineio.Request) error {
-			if full() {
-				return &engineio.RequestError{Status: http.StatusServiceUnavailable, Code: 4, Message: "Server at capacity"}
-			}
-			return nil
-		}
 	}
 	if opts.Engine.CheckOrigin, err = sioOriginCheck(origins); err != nil {
 		return nil, err

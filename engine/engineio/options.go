@@ -75,11 +75,15 @@ type Options struct {
 	// client gets.
 	MaxSessions int
 	AtCapacity  Capacity
+	// Full reports that one more client is too many for a limit that sessions share
+	// with others. It is called for each handshake, on loops too; nil: never.
+	Full func() bool
 	// Logger gets what an operator should know; nil: slog.Default.
 	Logger *slog.Logger
 }
 
-// Capacity is how a client beyond MaxSessions is refused.
+// Capacity is how a client beyond MaxSessions, or one that finds the server Full, is
+// refused.
 type Capacity uint8
 
 const (

@@ -243,6 +243,9 @@ func (srv *Server) openPacket(sid string) eio.Handshake {
 
 // admit counts one more session, if there is room.
 func (srv *Server) admit() bool {
+	if srv.opts.Full != nil && srv.opts.Full() {
+		return false
+	}
 	n := srv.sessions.Add(1)
 	if limit := srv.maxSessions.Load(); limit > 0 && n > limit {
 		srv.sessions.Add(-1)
