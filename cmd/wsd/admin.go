@@ -102,11 +102,13 @@ func (s *server) closeAdmin() {
 func (s *server) adminRoutes(mux *http.ServeMux) {
 	s.reloadMetrics()
 	s.metricsRoutes(mux)
+	s.pprofRoutes(mux)
 }
 
 // adminOpenRoutes registers what the admin listener serves without its token:
-// nothing that tells about the server or its clients.
+// nothing that the public port does not tell.
 func (s *server) adminOpenRoutes(mux *http.ServeMux) {
+	s.healthRoutes(mux.Handle)
 	mux.HandleFunc("GET /{$}", serveDashboard)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 )
 
@@ -33,17 +34,113 @@ func (s *server) health() health {
 }
 
 // serveHealth answers 200, or 503 while draining.
-func (s *server) serveHealth(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "use GET", http.StatusMethodNotAllowed)
-		return
-	}
+func (s *server) serveHealth() (bool, any) {
 	h := s.health()
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	if h.Draining {
-		w.WriteHeader(http.StatusServiceUnavailable)
+	return !h.Draining, h
+}
+
+// liveness is the answer to GET /livez, for whoever restarts a process that hangs.
+type liveness struct {
+	Status string `json:"status"` // ok or hung
+	Loops  int    `json:"loops"`
+	Hung   []int  `json:"hung,omitempty"` // their numbers
+}
+
+// serveLive answers 503 when a loop does not answer within hungAfter. It depends
+// on nothing outside of the process: a restart would not mend that.
+func (s *server) serveLive() (bool, any) {
+	loops := s.app.Loops()
+	l := liveness{Status: "ok", Loops: len(loops), Hung: s.pulse.hung(loops, hungAfter)}
+	if len(l.Hung) > 0 {
+		l.Status = "hung"
 	}
-	_ = json.NewEncoder(w).Encode(h) // the client may be gone: nothing to do
+	return len(l.Hung) == 0, l
+}
+
+// readiness is the answer to GET /readyz, for whoever sends new clients.
+type readiness struct {
+	Status  string   `json:"status"` // ready or unready
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+// notReady registers a reason for /readyz to be red: why returns it in a few
+// words, or "". It must not block, and is called on any goroutine. Call before the
+// server listens.
+func (s *server) notReady(why func() string) { s.unready = append(s.unready, why) }
+
+// reasonsUnready are why the server is to get no new clients, none when it is
+// ready. Safe from any goroutine.
+func (s *server) reasonsUnready() []string {
+	var all []string
+	for _, why := range s.unready {
+		if reason := why(); reason != "" {
+			all = append(all, reason)
+		}
+	}
+	return all
+}
+
+// serveReady answers 503 while there is a reason not to send new clients.
+func (s *server) serveReady() (bool, any) {
+	reasons := s.reasonsUnready()
+	if len(reasons) > 0 {
+		return false, readiness{"unready", reasons}
+	}
+	return true, readiness{Status: "ready"}
+}
+
+// registerReadiness registers the reasons that are the server's own.
+func (s *server) registerReadiness() {
+	s.notReady(func() string {
+		if s.isDraining() {
+			return "draining"
+		}
+		return ""
+	})
+	s.notReady(func() string {
+		if n, limit := s.connections(), int(s.limit.Load()); n >= limit {
+			return fmt.Sprintf("capacity: %d of %d connections", n, limit)
+		}
+		return ""
+	})
+	s.notReady(func() string {
+		if open, limit, scarce := s.fds.scarce(); scarce {
+			return fmt.Sprintf("descriptors: %d of %d open", open, limit)
+		}
+		return ""
+	})
+	if s.redis != nil && s.healthFlags.BrokerRequired == "ready" {
+		s.notReady(func() string {
+			if h := s.redis.Health(); !h.Up {
+				return "broker: " + h.Reason
+			}
+			return ""
+		})
+	}
+}
+
+// healthRoutes serves /health, /livez and /readyz.
+func (s *server) healthRoutes(handle func(string, http.Handler)) {
+	handle("/health", probe(s.serveHealth))
+	handle("/livez", probe(s.serveLive))
+	handle("/readyz", probe(s.serveReady))
+}
+
+// probe makes a handler of what tells whether all is well, and more as JSON: 200
+// or 503, never cached.
+func probe(tell func() (well bool, more any)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "use GET", http.StatusMethodNotAllowed)
+			return
+		}
+		well, more := tell()
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if !well {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(more) // the client may be gone: nothing to do
+	})
 }

@@ -30,6 +30,7 @@ type daemonFlags struct {
 	limitFlags  `group:"Limits"`
 	pubsubFlags `group:"/pubsub"`
 	adminFlags  `group:"Administration"`
+	healthFlags `group:"Health"`
 	tlsFlags    `group:"TLS"`
 	workerFlags `group:"Workers"`
 }
@@ -38,7 +39,7 @@ type daemonFlags struct {
 func (f *daemonFlags) check() error {
 	for _, check := range []func() error{
 		f.sioFlags.check, f.redisFlags.check, f.authFlags.check, f.limitFlags.check,
-		f.pubsubFlags.check, f.adminFlags.check, f.tlsFlags.check, f.workerFlags.check,
+		f.pubsubFlags.check, f.adminFlags.check, f.healthFlags.check, f.tlsFlags.check, f.workerFlags.check,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -116,7 +117,7 @@ func serveRoutes(s *server) {
 		welcome(u, who, nil, engine.Accept{})
 	}))
 	s.app.WS("/topics/{topic...}", s.topics(s.base()))
-	s.app.Handle("/health", http.HandlerFunc(s.serveHealth))
+	s.healthRoutes(func(pattern string, h http.Handler) { s.app.Handle(pattern, h) })
 	s.app.Mount(s.sioFlags.SIOPath, s.sio.io)
 	for _, name := range clientFiles {
 		s.app.Handle(s.sioFlags.SIOPath+name, clientFile(s.sioFlags.ClientDir, name))

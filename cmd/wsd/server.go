@@ -55,6 +55,9 @@ type server struct {
 	metrics  metrics.Set
 	admin    *admin // nil: wsd echo, or switched off
 	reloads  reloads
+	unready  []func() string // see notReady
+	pulse    pulse
+	fds      fdCount
 	limit    atomic.Int64 // connections
 	raw      atomic.Int64 // open connections of admission's routes
 	draining drainState
@@ -103,6 +106,7 @@ func run(ctx context.Context, cfg config) error {
 		CheckOrigin:    origin,
 		Exclusive:      cfg.exclusive,
 	})
+	s.registerReadiness()
 	s.routes(s)
 	if err := s.openAdmin(ctx); err != nil {
 		_ = listener.Close()

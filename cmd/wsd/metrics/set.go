@@ -14,6 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// maxScrapes bounds the scrapes that may wait for each other; one more gets 503.
+const maxScrapes = 8
+
 // Kind is a metric's type.
 type Kind string
 
@@ -128,9 +131,13 @@ func (s *Set) Collect(to chan<- prometheus.Metric) {
 }
 
 // Handler serves the metrics, those of the Go runtime and of the process as well,
-// in the formats of Prometheus and OpenMetrics. Call when all are registered.
+// in the formats of Prometheus and OpenMetrics. All must be registered when the
+// first request comes.
 func (s *Set) Handler() http.Handler {
-	r := prometheus.NewRegistry()
-	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	open := sync.OnceValue(func() http.Handler {
+		r := prometheus.NewRegistry()
+		r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		return promhttp.HandlerFor(r, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes})
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { open().ServeHTTP(w, r) })
 }

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// fdsFresh is how long a count of descriptors is good for: counting reads a
+	// directory with an entry for each.
+	fdsFresh = time.Second
+	// fdsLeft is the share of descriptors that must be left for the server to be
+	// ready.
+	fdsLeft = 0.05
+)
+
+// fdCount is the number of open descriptors. The zero value is ready for use,
+// from any goroutine.
+type fdCount struct {
+	mu    sync.Mutex
+	at    time.Time
+	count int
+}
+
+// open is that number, -1 where it can't be known.
+func (f *fdCount) open() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.at.IsZero() || time.Since(f.at) >= fdsFresh {
+		f.count, f.at = countFDs(), time.Now()
+	}
+	return f.count
+}
+
+// scarce reports whether too few descriptors are left, with how many are in use.
+func (f *fdCount) scarce() (open int, limit uint64, yes bool) {
+	limit, ok := fdLimit()
+	open = f.open()
+	return open, limit, ok && open >= 0 && float64(open) > float64(limit)*(1-fdsLeft)
+}
