@@ -29,7 +29,7 @@ const aclRules = "resetkeys resetchannels -@all" +
 	// Streams and the logs of topics.
 	" +xadd +xread +xrange +xrevrange +xtrim +xinfo|stream" +
 	// Sessions, presence, and their scripts.
-	" +get +getdel +set +del +pexpire +pttl +multi +exec +discard" +
+	" +get +getrange +getdel +set +del +pexpire +pttl +multi +exec +discard" +
 	" +hget +hmget +hset +hdel +hlen +hscan +hgetall +sadd +srem +smembers +srandmember +sscan" +
 	" +eval +evalsha +script|load"
 
@@ -62,6 +62,7 @@ func TestACL(t *testing.T) {
 			aclCluster(Streams)(t, r)
 			brokertest.Log(t, aclStart(r, Streams))
 		}},
+		{"summaries", "", func(t *testing.T, r *testkit.Redis) { summaries(t, aclURL(r), r) }},
 		{"presence", "", func(t *testing.T, r *testkit.Redis) {
 			brokertest.Presence(t, func(t *testing.T) brokertest.PresenceCluster {
 				r.Do("FLUSHALL")
