@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"context"
 	"net"
 	"syscall"
 
@@ -15,6 +16,9 @@ const (
 	// acceptPause is how long accepting stops when descriptors run out, in
 	// ticks.
 	acceptPause = 1
+	// closeAccepts bounds how many waiting connections are taken when listening
+	// ends: more than any backlog holds.
+	closeAccepts = 1 << 16
 )
 
 // acceptor accepts the connections of one listening socket on a loop.
@@ -68,19 +72,44 @@ func (acc *acceptor) start() error {
 	return err
 }
 
-// stop ends accepting, and resets what waits in the backlog.
-func (acc *acceptor) stop() {
-	acc.loop.Post(acc.close)
+// stop ends accepting. The connections that wait to be accepted are served, until
+// ctx ends.
+func (acc *acceptor) stop(ctx context.Context) {
+	done := make(chan struct{})
+	if !acc.loop.post(func() { acc.close(); close(done) }) {
+		return
+	}
+	select {
+	case <-done:
+	case <-acc.loop.done:
+	case <-ctx.Done():
+	}
 }
 
-// close is stop on the loop, which calls it for every acceptor when it ends.
+// close is stop on the loop, which calls it for every acceptor when it ends. The
+// kernel resets what it has accepted until the socket is closed: so the last look
+// comes right before. What comes between is lost, unless another process listens on
+// the address, and net.ipv4.tcp_migrate_req is set.
 func (acc *acceptor) close() {
 	if acc.closed {
 		return
 	}
 	acc.closed = true
 	acc.detach()
-	acc.loop.jobs = append(acc.loop.jobs, func() { _ = syscall.Close(acc.fd) })
+	var rest []int
+	for len(rest) < closeAccepts {
+		fd := poll.Accept(acc.fd)
+		if fd == poll.WouldBlock || fd == poll.NoDescriptors {
+			break
+		}
+		if fd != poll.Failed {
+			rest = append(rest, fd)
+		}
+	}
+	_ = syscall.Close(acc.fd)
+	for _, fd := range rest {
+		acc.app.place(fd, acc.loop)
+	}
 }
 
 // detach takes the listener out of the poller until start.

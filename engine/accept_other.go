@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"context"
 	"net"
 
 	"github.com/fe4bcecb/wsd/internal/poll"
@@ -11,7 +12,7 @@ import (
 // acceptor is not used on this system: goroutines accept connections.
 type acceptor struct{}
 
-func (*acceptor) stop()  {}
-func (*acceptor) close() {}
+func (*acceptor) stop(context.Context) {}
+func (*acceptor) close()               {}
 
 func (a *App) serveOnLoops(net.Listener) (*acceptor, error) { return nil, poll.ErrUnsupported }

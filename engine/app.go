@@ -94,6 +94,7 @@ type App struct {
 	guests       atomic.Int64  // connections and decisions that need goroutines
 	spare        atomic.Bool   // more processors than loops
 	draining     atomic.Bool
+	deaf         atomic.Bool // StopListening was called
 	nextAcceptor atomic.Uint32
 	warnings     limiter
 
@@ -224,9 +225,10 @@ func (a *App) Serve(l net.Listener) error {
 	}
 	if !a.keep(acc, l) {
 		if acc != nil {
-			acc.stop()
+			acc.stop(context.Background())
 		}
 		_ = l.Close()
+		<-a.quit
 		return ErrShutdown
 	}
 	if err != nil {
@@ -236,11 +238,11 @@ func (a *App) Serve(l net.Listener) error {
 	return ErrShutdown
 }
 
-// keep remembers what Shutdown must stop. It returns false when that is over.
+// keep remembers what StopListening must stop. It returns false when that is over.
 func (a *App) keep(acc *acceptor, l net.Listener) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.draining.Load() {
+	if a.draining.Load() || a.deaf.Load() {
 		return false
 	}
 	if acc != nil {
@@ -262,7 +264,8 @@ func (a *App) acceptAll(l net.Listener) error {
 			}
 			continue
 		}
-		if a.draining.Load() {
+		if a.deaf.Load() {
+			<-a.quit
 			return ErrShutdown
 		}
 		if ne, ok := err.(net.Error); !ok || !ne.Timeout() && !isTemporary(err) {

@@ -17,23 +17,35 @@ const (
 	drainPoll = 5 * time.Millisecond
 )
 
+// StopListening closes the listeners, as Shutdown does at its beginning: clients are
+// refused from then on, or go to another process that listens on the address. Those
+// whose connections the kernel has accepted are served still. It returns when that
+// is done, or ctx has ended. Not to be called in a callback.
+func (a *App) StopListening(ctx context.Context) {
+	a.mu.Lock()
+	a.deaf.Store(true)
+	acceptors, listeners := a.acceptors, a.listeners
+	a.acceptors, a.listeners = nil, nil
+	a.mu.Unlock()
+	for _, acc := range acceptors {
+		acc.stop(ctx)
+	}
+	for _, l := range listeners {
+		// The TCP ones are closed already.
+		_ = l.Close()
+	}
+}
+
 func (a *App) shutdown(ctx context.Context) error {
 	a.mu.Lock()
 	a.draining.Store(true)
-	acceptors, listeners := a.acceptors, a.listeners
 	a.mu.Unlock()
 	close(a.quit)
 	// A start under way ends first; one that was not begun never will be.
 	if err := a.start(); err != nil {
 		return nil
 	}
-	for _, acc := range acceptors {
-		acc.stop()
-	}
-	for _, l := range listeners {
-		// The TCP ones are closed already.
-		_ = l.Close()
-	}
+	a.StopListening(ctx)
 	for _, fn := range a.onShutdown {
 		fn(ctx)
 	}

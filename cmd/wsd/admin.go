@@ -30,43 +30,83 @@ type admin struct {
 	done   chan struct{}
 }
 
-// openAdmin listens on --admin-listen, if it is to.
-func (s *server) openAdmin(ctx context.Context) error {
-	if s.daemonFlags == nil || s.AdminListen == "off" {
-		return nil
+// adminSocket is a listener with what guards it.
+type adminSocket struct {
+	net.Listener
+	token []byte // empty: none
+	host  string // of --admin-listen; "": any name will do
+}
+
+// listen opens --admin-listen, or takes the socket that the process was started
+// with. It is nil when it is off.
+func (f *adminFlags) listen(ctx context.Context, inherited net.Listener) (*adminSocket, error) {
+	if f.AdminListen == "off" {
+		if inherited != nil {
+			_ = inherited.Close()
+		}
+		return nil, nil
 	}
-	token, err := s.adminFlags.token()
+	token, err := f.token()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	host, _, err := net.SplitHostPort(s.AdminListen)
+	address := f.AdminListen
+	if inherited != nil {
+		address = inherited.Addr().String()
+		if inherited.Addr().Network() == "unix" {
+			return &adminSocket{inherited, token, ""}, nil
+		}
+	}
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return usageError(fmt.Errorf("--admin-listen %s: want host:port or off: %w", s.AdminListen, err))
+		return nil, usageError(fmt.Errorf("--admin-listen %s: want host:port or off: %w", address, err))
 	}
 	if len(token) == 0 && !isLoopback(ctx, host) {
-		return usageError(fmt.Errorf("--admin-listen %s is reachable from other machines: it needs --admin-token-file, or listen on 127.0.0.1", s.AdminListen))
+		return nil, usageError(fmt.Errorf("--admin-listen %s is reachable from other machines: it needs --admin-token-file, or listen on 127.0.0.1", address))
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.AdminListen)
+	if inherited != nil {
+		return &adminSocket{inherited, token, host}, nil
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return exitError{exitBind, fmt.Errorf("--admin-listen: can't listen on %s: %w; give another address, or off", s.AdminListen, err)}
+		return nil, exitError{exitBind, fmt.Errorf("--admin-listen: can't listen on %s: %w; give another address, or off", address, err)}
 	}
-	a := &admin{mux: http.NewServeMux(), addr: l.Addr(), done: make(chan struct{})}
+	return &adminSocket{l, token, host}, nil
+}
+
+// openAdmin serves the admin listener, if there is to be one.
+func (s *server) openAdmin(ctx context.Context) error {
+	if s.daemonFlags == nil {
+		return nil
+	}
+	l, err := s.adminFlags.listen(ctx, s.host.admin)
+	if err != nil || l == nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	s.admin = serveAdmin(l, mux, s.adminOpenRoutes, s.log)
+	s.adminRoutes(mux)
+	return nil
+}
+
+// serveAdmin serves a mux, and openRoutes, which need no token, on a listener. The
+// routes are registered before or soon after.
+func serveAdmin(l *adminSocket, mux *http.ServeMux, openRoutes func(*http.ServeMux), log *slog.Logger) *admin {
+	a := &admin{mux: mux, addr: l.Addr(), done: make(chan struct{})}
 	a.server = &http.Server{
-		Handler:           s.adminHandler(token, host, a.mux),
+		Handler:           adminHandler(l.token, l.host, mux, openRoutes),
 		ReadHeaderTimeout: adminHeaderTimeout,
 		IdleTimeout:       adminIdleTimeout,
 		MaxHeaderBytes:    adminMaxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	s.admin = a
-	s.adminRoutes(a.mux)
 	go func() {
 		defer close(a.done)
 		if err := a.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("the admin listener ended", "err", err)
+			log.Error("the admin listener ended", "err", err)
 		}
 	}()
-	return nil
+	return a
 }
 
 // adminAddr is where the admin listener is, nil without.
@@ -87,15 +127,18 @@ func (s *server) adminText() string {
 
 // closeAdmin ends it, behind requests under way.
 func (s *server) closeAdmin() {
-	if s.admin == nil {
-		return
+	if s.admin != nil {
+		s.admin.close()
 	}
+}
+
+func (a *admin) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), adminCloseTimeout)
 	defer cancel()
-	if s.admin.server.Shutdown(ctx) != nil {
-		_ = s.admin.server.Close()
+	if a.server.Shutdown(ctx) != nil {
+		_ = a.server.Close()
 	}
-	<-s.admin.done
+	<-a.done
 }
 
 // adminRoutes registers what the admin listener serves; each room adds its own.
@@ -115,14 +158,14 @@ func (s *server) adminOpenRoutes(mux *http.ServeMux) {
 // adminHandler puts the listener's guards in front of its routes: a page of another
 // site must not act for the operator whose browser shows it (CSRF), nor read what
 // is here under a name of its own that leads to this machine (DNS rebinding). host
-// is that of --admin-listen.
-func (s *server) adminHandler(token []byte, host string, mux *http.ServeMux) http.Handler {
+// is that of --admin-listen, or "" where any name will do.
+func adminHandler(token []byte, host string, mux *http.ServeMux, openRoutes func(*http.ServeMux)) http.Handler {
 	open := http.NewServeMux()
 	open.Handle("/", bearer(token, mux))
-	s.adminOpenRoutes(open)
+	openRoutes(open)
 	guarded := http.NewCrossOriginProtection().Handler(open)
-	if len(token) > 0 {
-		return guarded // no such page has it
+	if len(token) > 0 || host == "" {
+		return guarded // no such page has the token, or reaches a Unix socket
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if name := hostName(r.Host); !strings.EqualFold(name, host) && !isLoopbackName(name) {

@@ -66,7 +66,9 @@ func (s *server) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer cancel()
 	s.log.Info("draining", "connections", s.connections(), "lb_wait", s.lbWait.String(), "timeout", s.DrainTimeout.String())
+	s.tellStopping(ctx)
 	s.waitForBalancers(ctx)
+	s.app.StopListening(ctx)
 
 	start := time.Now()
 	if s.sio != nil {

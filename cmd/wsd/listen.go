@@ -6,9 +6,10 @@ import (
 	"net"
 )
 
-// listen opens the TCP address. Anything but a loopback address needs
-// open: either tokens keep strangers out, or strangers are welcome.
-func listen(ctx context.Context, address string, open bool) (net.Listener, error) {
+// listen opens the TCP address, which share lets other processes have as well.
+// Anything but a loopback address needs open: either tokens keep strangers out, or
+// strangers are welcome.
+func listen(ctx context.Context, address string, open, share bool) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, usageError(fmt.Errorf("--listen %s: want host:port: %w", address, err))
@@ -17,7 +18,11 @@ func listen(ctx context.Context, address string, open bool) (net.Listener, error
 		return nil, usageError(fmt.Errorf("--listen %s is reachable from other machines and anybody may connect: "+
 			"say --anonymous if that is meant, have wsd serve ask for tokens (--jwt-secret-file, --jwks-url), or listen on 127.0.0.1", address))
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	var config net.ListenConfig
+	if share {
+		config.Control = reusePort
+	}
+	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, exitError{exitBind, fmt.Errorf("can't listen on %s: %w", address, err)}
 	}

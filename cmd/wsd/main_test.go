@@ -229,8 +229,16 @@ type child struct {
 // spawn starts `wsd args` and waits until it listens.
 func spawn(t *testing.T, args ...string) *child {
 	t.Helper()
-	c := &child{t: t, cmd: exec.Command(os.Args[0], args...), read: make(chan struct{})}
-	c.cmd.Env = append(os.Environ(), asMain+"=1")
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	return spawnCommand(t, cmd)
+}
+
+// spawnCommand is spawn for a command that starts wsd.
+func spawnCommand(t *testing.T, cmd *exec.Cmd) *child {
+	t.Helper()
+	args := cmd.Args
+	c := &child{t: t, cmd: cmd, read: make(chan struct{})}
 	stderr, err := c.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

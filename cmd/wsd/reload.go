@@ -72,6 +72,8 @@ func (s *server) reload() error {
 	r := &s.reloads
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	s.tellReloading()
+	defer s.tellReady()
 	changed, restart, err := s.tryReload()
 	r.failed.Store(err != nil)
 	if err != nil {

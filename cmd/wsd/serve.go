@@ -64,7 +64,13 @@ func (c *serveCmd) Run(p *process) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	h, err := openHost()
+	if err != nil {
+		return err
+	}
+	defer h.close()
 	cfg := c.config(p)
+	cfg.host = h
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)

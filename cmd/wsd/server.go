@@ -32,6 +32,7 @@ type config struct {
 	idleTimeout  time.Duration // 0: none
 	lbWait       time.Duration // see --drain-lb-wait
 	exclusive    bool          // nothing but the loops runs in this process
+	host         host
 	routes       func(*server)
 	hints        string // what to try next; %s stands for host:port
 	stdout       io.Writer
@@ -92,7 +93,7 @@ func run(ctx context.Context, cfg config) error {
 		return err
 	}
 	defer end()
-	listener, err := listen(ctx, cfg.listen, cfg.Anonymous || s.identity != nil && s.identity.required())
+	listeners, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,14 +110,17 @@ func run(ctx context.Context, cfg config) error {
 	s.registerReadiness()
 	s.routes(s)
 	if err := s.openAdmin(ctx); err != nil {
-		_ = listener.Close()
+		closeAll(listeners)
 		return err
 	}
 	defer s.closeAdmin()
-	served := make(chan error, 1)
-	go func() { served <- s.app.Serve(listener) }()
-	s.announce(listener.Addr())
+	served := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { served <- s.app.Serve(l) }()
+	}
+	s.announce(listeners[0].Addr())
 	defer s.followReloads(cfg.hangups)()
+	defer s.tellHost()()
 
 	select {
 	case err := <-served:
@@ -129,8 +133,10 @@ func run(ctx context.Context, cfg config) error {
 	case <-s.draining.begin:
 	}
 	err = s.drain()
-	if end := <-served; err == nil && !errors.Is(end, engine.ErrShutdown) {
-		err = end
+	for range listeners {
+		if end := <-served; err == nil && !errors.Is(end, engine.ErrShutdown) {
+			err = end
+		}
 	}
 	return err
 }

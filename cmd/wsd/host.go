@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/fe4bcecb/wsd/cmd/wsd/systemd"
+	"github.com/fe4bcecb/wsd/engine"
+)
+
+// host is what the process that runs a server was started with, and whom it tells
+// how it is. The zero value is a process of its own.
+type host struct {
+	public   []net.Listener    // in place of --listen; nil: none
+	admin    net.Listener      // in place of --admin-listen; nil: none
+	notifier *systemd.Notifier // nil: systemd does not ask
+}
+
+// openHost takes over what systemd has passed on: sockets whose name has "admin" in
+// it are the admin listener's, others the public one's.
+func openHost() (h host, err error) {
+	if h.notifier, err = systemd.NewNotifier(); err != nil {
+		return h, err
+	}
+	inherited, err := systemd.Listeners()
+	if err != nil {
+		return h, err
+	}
+	for _, l := range inherited {
+		switch {
+		case !strings.Contains(l.Name, "admin"):
+			h.public = append(h.public, l.Listener)
+		case h.admin == nil:
+			h.admin = l.Listener
+		default:
+			h.close()
+			return h, usageError(fmt.Errorf("two sockets of systemd's are named admin: want one"))
+		}
+	}
+	return h, nil
+}
+
+// close gives back what was not used.
+func (h *host) close() {
+	closeAll(h.public)
+	if h.admin != nil {
+		_ = h.admin.Close()
+	}
+	_ = h.notifier.Close()
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+}
+
+// listen opens the public listeners.
+func (s *server) listen(ctx context.Context) ([]net.Listener, error) {
+	open := s.Anonymous || s.identity != nil && s.identity.required()
+	for _, l := range s.host.public {
+		if address, ok := l.Addr().(*net.TCPAddr); ok && !open && !address.IP.IsLoopback() {
+			return nil, usageError(fmt.Errorf("the socket %s is reachable from other machines and anybody may connect: "+
+				"say --anonymous if that is meant, or have wsd serve ask for tokens (--jwt-secret-file, --jwks-url)", address))
+		}
+	}
+	if len(s.host.public) > 0 {
+		return s.host.public, nil
+	}
+	l, err := listen(ctx, s.config.listen, open, s.daemonFlags != nil && s.ReusePort)
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{l}, nil
+}
+
+// tellHost says that the server is up, and from then on that it is alive. It returns
+// what ends that.
+func (s *server) tellHost() (end func()) {
+	s.tellReady()
+	every := s.host.notifier.Watchdog() / 2
+	if every <= 0 {
+		return func() {}
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		s.feed(every, stop)
+	}()
+	return func() {
+		close(stop)
+		<-done
+	}
+}
+
+// tellReady says that the server is up, or has read its configuration again.
+func (s *server) tellReady() {
+	if err := s.host.notifier.Ready(s.statusText()); err != nil {
+		s.log.Warn("systemd was not told that wsd is ready", "err", err)
+	}
+}
+
+// tellReloading says that the server reads its configuration again.
+func (s *server) tellReloading() {
+	if err := s.host.notifier.Reloading(); err != nil {
+		s.log.Warn("systemd was not told that wsd reloads", "err", err)
+	}
+}
+
+// feed feeds the watchdog at most once in every, when all loops have answered since
+// the last time.
+func (s *server) feed(every time.Duration, stop <-chan struct{}) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		answered := loopsAnswer(s.app.Loops())
+		select {
+		case <-stop:
+			return
+		case <-answered:
+		}
+		if err := s.host.notifier.Alive(); err != nil {
+			s.log.Warn("systemd was not told that wsd is alive", "err", err)
+		}
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// loopsAnswer returns a channel that is closed when every loop has come round to
+// its mail. Loops that have ended have nobody to look after.
+func loopsAnswer(loops []*engine.Loop) <-chan struct{} {
+	all := make(chan struct{})
+	each := make(chan struct{}, len(loops))
+	waiting := 0
+	for _, l := range loops {
+		if l.Post(func() { each <- struct{}{} }) {
+			waiting++
+		}
+	}
+	go func() {
+		for ; waiting > 0; waiting-- {
+			<-each
+		}
+		close(all)
+	}()
+	return all
+}
+
+// tellStopping says that the drain has begun, which ctx bounds.
+func (s *server) tellStopping(ctx context.Context) {
+	left := s.DrainTimeout
+	if end, ok := ctx.Deadline(); ok {
+		left = time.Until(end)
+	}
+	// Behind the time-out connections are closed without ceremony, and Redis left.
+	if err := s.host.notifier.Stopping(left+stopReserve, fmt.Sprintf("draining %d connections", s.connections())); err != nil {
+		s.log.Warn("systemd was not told that wsd stops", "err", err)
+	}
+}
+
+// stopReserve is how long a stop may take beyond --drain-timeout.
+const stopReserve = 5 * time.Second
+
+// statusText describes the server for systemctl status.
+func (s *server) statusText() string {
+	return fmt.Sprintf("serving, at most %d connections", s.limit.Load())
+}
