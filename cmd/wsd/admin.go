@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,13 @@ type admin struct {
 	server *http.Server
 	addr   net.Addr
 	done   chan struct{}
+	// handler has the token in force in it.
+	handler atomic.Pointer[http.Handler]
+}
+
+// ServeHTTP implements http.Handler.
+func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*a.handler.Load()).ServeHTTP(w, r)
 }
 
 // adminSocket is a listener with what guards it.
@@ -86,15 +94,33 @@ func (s *server) openAdmin(ctx context.Context) error {
 	mux := http.NewServeMux()
 	s.admin = serveAdmin(l, mux, s.adminOpenRoutes, s.log)
 	s.adminRoutes(mux)
+	s.onReload(func(next *serveCmd) (func(), error) {
+		token, err := next.token()
+		if err != nil {
+			return nil, err
+		}
+		if len(token) == 0 && l.host != "" && !isLoopback(context.Background(), l.host) {
+			return nil, usageError(errors.New("--admin-listen is reachable from other machines: it needs --admin-token-file"))
+		}
+		return func() { s.admin.guard(token, l.host, s.adminOpenRoutes) }, nil
+	}, "admin-token", "admin-token-file")
 	return nil
+}
+
+// guard puts what guards the listener in front of its routes, with a token, or none
+// when that is empty. Safe from any goroutine.
+func (a *admin) guard(token []byte, host string, openRoutes func(*http.ServeMux)) {
+	guarded := adminHandler(token, host, a.mux, openRoutes)
+	a.handler.Store(&guarded)
 }
 
 // serveAdmin serves a mux, and openRoutes, which need no token, on a listener. The
 // routes are registered before or soon after.
 func serveAdmin(l *adminSocket, mux *http.ServeMux, openRoutes func(*http.ServeMux), log *slog.Logger) *admin {
 	a := &admin{mux: mux, addr: l.Addr(), done: make(chan struct{})}
+	a.guard(l.token, l.host, openRoutes)
 	a.server = &http.Server{
-		Handler:           adminHandler(l.token, l.host, mux, openRoutes),
+		Handler:           a,
 		ReadHeaderTimeout: adminHeaderTimeout,
 		IdleTimeout:       adminIdleTimeout,
 		MaxHeaderBytes:    adminMaxHeader,

@@ -53,13 +53,13 @@ const (
 // identifier turns credentials into accounts.
 type identifier struct {
 	flags     *authFlags
-	verifier  *auth.Verifier // nil: no tokens
-	believe   *userSource    // nil: not
-	anonymous bool           // may clients be nobody?
+	keys      *keys       // nil: no tokens
+	believe   *userSource // nil: not
+	anonymous bool        // may clients be nobody?
 }
 
-func newIdentifier(flags *authFlags, anonymous bool, v *auth.Verifier) *identifier {
-	id := &identifier{flags: flags, verifier: v, anonymous: anonymous || v == nil && flags.InsecureUserFrom == ""}
+func newIdentifier(flags *authFlags, anonymous bool, k *keys) *identifier {
+	id := &identifier{flags: flags, keys: k, anonymous: anonymous || k == nil && flags.InsecureUserFrom == ""}
 	if flags.InsecureUserFrom != "" {
 		id.believe, _ = parseUserSource(flags.InsecureUserFrom) // check has read it
 	}
@@ -67,12 +67,12 @@ func newIdentifier(flags *authFlags, anonymous bool, v *auth.Verifier) *identifi
 }
 
 // required reports whether a client needs a token.
-func (id *identifier) required() bool { return id.verifier != nil && !id.anonymous }
+func (id *identifier) required() bool { return id.keys != nil && !id.anonymous }
 
 // identify may block. The error is a *refused.
 func (id *identifier) identify(ctx context.Context, c *credentials) (*account, error) {
 	switch {
-	case id.verifier != nil:
+	case id.keys != nil:
 		token, err := id.token(c)
 		if err != nil {
 			return nil, err
@@ -95,7 +95,7 @@ func (id *identifier) identify(ctx context.Context, c *credentials) (*account, e
 
 // wants says what a client has to bring.
 func (id *identifier) wants() string {
-	if id.verifier != nil {
+	if id.keys != nil {
 		return "a token is needed"
 	}
 	return "a user id is needed in " + id.flags.InsecureUserFrom
@@ -104,7 +104,7 @@ func (id *identifier) wants() string {
 func (id *identifier) verify(ctx context.Context, token string) (*account, error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	who, err := id.verifier.Verify(ctx, token)
+	who, err := id.keys.verifier().Verify(ctx, token)
 	switch {
 	case errors.Is(err, auth.ErrExpired):
 		return nil, &refused{codeExpired, err.Error()}

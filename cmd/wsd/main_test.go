@@ -378,21 +378,6 @@ func TestExecute(t *testing.T) {
 	}
 }
 
-func TestFlagBeatsEnvironmentBeatsDefault(t *testing.T) {
-	if c := parse(t, "serve"); c.Serve.MaxPayload != 16<<10 {
-		t.Errorf("default: %v", c.Serve.MaxPayload)
-	}
-	t.Setenv("WSD_MAX_PAYLOAD", "2KiB")
-	t.Setenv("WSD_ORIGINS", "https://a.example,https://b.example")
-	c := parse(t, "serve")
-	if c.Serve.MaxPayload != 2<<10 || len(c.Serve.Origins) != 2 {
-		t.Errorf("environment: %v, %v", c.Serve.MaxPayload, c.Serve.Origins)
-	}
-	if c := parse(t, "serve", "--max-payload", "3KiB"); c.Serve.MaxPayload != 3<<10 {
-		t.Errorf("flag: %v", c.Serve.MaxPayload)
-	}
-}
-
 func TestNoCommandIsServe(t *testing.T) {
 	c := parse(t, "--listen", "127.0.0.1:7")
 	if c.Serve.Listen != "127.0.0.1:7" || c.Serve.IdleTimeout != 2*time.Minute {

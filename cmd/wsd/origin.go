@@ -4,45 +4,51 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/fe4bcecb/wsd/codec/handshake"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/engine/engineio"
 )
 
-// originCheck returns the rule for --origins: nil, the engine's same-host
-// rule, when it is empty; any origin for "*"; otherwise exactly the listed
-// ones. A client that sends no Origin is no browser and passes.
-func originCheck(origins []string) (func(*engine.Handshake) bool, error) {
-	allowed, err := parseOrigins(origins)
-	switch {
-	case err != nil || len(origins) == 0:
-		return nil, err
-	case allowed == nil:
-		return engine.AnyOrigin, nil
-	}
-	return func(u *engine.Handshake) bool {
-		origin := u.Header("Origin")
-		return origin == "" || allowed[strings.ToLower(origin)]
-	}, nil
+// originRule is the rule for --origins, which a reload may change. The zero value
+// lets in pages of the same host only.
+type originRule struct{ origins atomic.Pointer[origins] }
+
+// origins are what a rule lets in: any origin, those listed, or for a nil map the
+// same host's only. A client that sends no Origin is no browser and passes.
+type origins struct {
+	any    bool
+	listed map[string]bool
 }
 
-// sioOriginCheck is the same rule for handshakes of Engine.IO, by polling or
-// WebSocket; nil is any origin there.
-func sioOriginCheck(origins []string) (func(*engineio.Request) bool, error) {
-	allowed, err := parseOrigins(origins)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(origins) == 0:
-		return sameOrigin, nil
-	case allowed == nil:
-		return nil, nil
+// set changes the rule.
+func (r *originRule) set(o *origins) { r.origins.Store(o) }
+
+// allows reports what the rule says of an origin; known is false where that depends
+// on the host.
+func (r *originRule) allows(origin string) (allowed, known bool) {
+	o := r.origins.Load()
+	if o == nil || !o.any && o.listed == nil {
+		return false, false
 	}
-	return func(r *engineio.Request) bool {
-		origin := r.Origin()
-		return origin == "" || allowed[strings.ToLower(origin)]
-	}, nil
+	return o.any || origin == "" || o.listed[strings.ToLower(origin)], true
+}
+
+// handshake is engine.Options.CheckOrigin.
+func (r *originRule) handshake(u *engine.Handshake) bool {
+	if allowed, known := r.allows(u.Header("Origin")); known {
+		return allowed
+	}
+	return u.SameOrigin()
+}
+
+// session is the same rule for handshakes of Engine.IO, by polling or WebSocket.
+func (r *originRule) session(q *engineio.Request) bool {
+	if allowed, known := r.allows(q.Origin()); known {
+		return allowed
+	}
+	return sameOrigin(q)
 }
 
 // sameOrigin is the engine's same-host rule for a request that is no longer as
@@ -60,20 +66,23 @@ func sameOrigin(r *engineio.Request) bool {
 	return parsed.Parse([]byte(head+"\r\n")) == nil && parsed.SameOrigin()
 }
 
-// parseOrigins reads --origins; nil stands for any.
-func parseOrigins(origins []string) (map[string]bool, error) {
-	allowed := make(map[string]bool, len(origins))
-	for _, origin := range origins {
+// parseOrigins reads --origins.
+func parseOrigins(given []string) (*origins, error) {
+	o := &origins{}
+	for _, origin := range given {
 		if origin == "*" {
-			return nil, nil
+			return &origins{any: true}, nil
 		}
 		canonical, err := canonicalOrigin(origin)
 		if err != nil {
 			return nil, usageError(fmt.Errorf("--origins %s: %w", origin, err))
 		}
-		allowed[canonical] = true
+		if o.listed == nil {
+			o.listed = map[string]bool{}
+		}
+		o.listed[canonical] = true
 	}
-	return allowed, nil
+	return o, nil
 }
 
 // canonicalOrigin is the form in which browsers send an origin: lower case,

@@ -16,7 +16,6 @@ import (
 	"github.com/fe4bcecb/wsd/broker/redis"
 	"github.com/fe4bcecb/wsd/cmd/wsd/metrics"
 	"github.com/fe4bcecb/wsd/engine"
-	"github.com/fe4bcecb/wsd/internal/auth"
 )
 
 // maxLoops bounds --loops: more than any machine has use for.
@@ -59,6 +58,7 @@ type server struct {
 	unready  []func() string // see notReady
 	pulse    pulse
 	fds      fdCount
+	origins  originRule
 	limit    atomic.Int64 // connections
 	raw      atomic.Int64 // open connections of admission's routes
 	draining drainState
@@ -70,7 +70,7 @@ func run(ctx context.Context, cfg config) error {
 	if err := cfg.serverFlags.check(); err != nil {
 		return err
 	}
-	origin, err := originCheck(cfg.Origins)
+	allowed, err := parseOrigins(cfg.Origins)
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,7 @@ func run(ctx context.Context, cfg config) error {
 	defer stop()
 
 	s := &server{config: cfg}
+	s.origins.set(allowed)
 	s.reloads.force = slices.Clone(cfg.settings)
 	s.limit.Store(int64(connectionLimit(cfg.MaxConnections, cfg.log)))
 	s.draining.begin = make(chan struct{})
@@ -104,11 +105,12 @@ func run(ctx context.Context, cfg config) error {
 		Logger:         cfg.log,
 		MaxConnections: s.webSockets(),
 		MaxHTTP:        s.httpConnections(),
-		CheckOrigin:    origin,
+		CheckOrigin:    s.originCheck(),
 		Exclusive:      cfg.exclusive,
 	})
 	s.registerReadiness()
 	s.routes(s)
+	s.reloadable()
 	if err := s.openAdmin(ctx); err != nil {
 		closeAll(listeners)
 		return err
@@ -151,40 +153,24 @@ func (s *server) prepareSIO() (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	end = s.prefetch(verifier)
-	s.identity = newIdentifier(&s.authFlags, s.Anonymous, verifier)
+	end = func() {}
+	var tokens *keys
+	if verifier != nil {
+		tokens = newKeys(verifier, s.log)
+		end = tokens.close
+	}
+	s.identity = newIdentifier(&s.authFlags, s.Anonymous, tokens)
 	if s.sioFlags.ClientDir != "" {
 		if s.sioFlags.ClientDir, err = clientDir(s.sioFlags.ClientDir); err != nil {
 			end()
 			return nil, usageError(fmt.Errorf("--client-dir: %w", err))
 		}
 	}
-	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.identity, s.Origins, int(s.limit.Load()), s.full, s.log); err != nil {
+	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.identity, &s.origins, s.Origins, int(s.limit.Load()), s.full, s.log); err != nil {
 		end()
 		return nil, err
 	}
 	return end, nil
-}
-
-// prefetch fetches the keys of tokens in the background, so that a mistake shows
-// in the log before the first client comes. end closes the verifier.
-func (s *server) prefetch(verifier *auth.Verifier) (end func()) {
-	if verifier == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := verifier.Prefetch(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("the keys of tokens can't be fetched; will try again when they are needed", "err", err)
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-		verifier.Close()
-	}
 }
 
 // connections is how many clients are connected: by WebSocket, and where there
@@ -222,6 +208,14 @@ func (s *server) httpConnections() int {
 	return n
 }
 
+// originCheck is nil for the engine's own rule, which is the fastest.
+func (s *server) originCheck() func(*engine.Handshake) bool {
+	if s.daemonFlags == nil && len(s.Origins) == 0 {
+		return nil
+	}
+	return s.origins.handshake
+}
+
 // chooseLoops returns the number of loops and, where the loops have company,
 // gives the Go scheduler one processor more than that: a waiting loop keeps
 // its own. An explicit GOMAXPROCS is left alone.
@@ -246,7 +240,7 @@ func (s *server) announce(addr net.Addr) {
 	if s.sio != nil {
 		s.log.Info("Socket.IO", "path", s.sioFlags.SIOPath, "server_id", s.sioFlags.ServerID,
 			"max_payload", s.sioFlags.SIOMaxPayload.String(), "max_backpressure", s.sioFlags.SIOMaxBackpressure.String(),
-			"recovery", s.sioFlags.Recovery.String(), "tokens", s.identity.verifier != nil)
+			"recovery", s.sioFlags.Recovery.String(), "tokens", s.identity.keys != nil)
 		if from := s.authFlags.InsecureUserFrom; from != "" {
 			s.log.Warn("--insecure-user-from: clients are believed to be who they say they are", "from", from)
 		}

@@ -25,7 +25,7 @@ type sioApp struct {
 
 // newSIOApp makes the app. join makes it one of several; full reports whether one
 // more client is too many.
-func newSIOApp(f *sioFlags, join func(*socketio.Options), identity *identifier, origins []string, limit int, full func() bool, log *slog.Logger) (*sioApp, error) {
+func newSIOApp(f *sioFlags, join func(*socketio.Options), identity *identifier, rule *originRule, origins []string, limit int, full func() bool, log *slog.Logger) (*sioApp, error) {
 	a := &sioApp{flags: f, identity: identity, log: log}
 	var err error
 	if a.rules, err = newRules(f); err != nil {
@@ -41,9 +41,7 @@ func newSIOApp(f *sioFlags, join func(*socketio.Options), identity *identifier, 
 	if f.AtCapacity == "close" {
 		opts.Engine.AtCapacity = engineio.CloseAfterOpen
 	}
-	if opts.Engine.CheckOrigin, err = sioOriginCheck(origins); err != nil {
-		return nil, err
-	}
+	opts.Engine.CheckOrigin = rule.session
 	a.io = socketio.New(opts)
 	for name, relays := range a.rules.relays {
 		a.serve(a.io.Of(name), relays)
