@@ -90,8 +90,8 @@ func (c *Conn) ask(e *entry, head, rest []byte) {
 		c.refuse(403, "origin not allowed")
 		return
 	}
-	if a.draining.Load() {
-		c.refuse(503, "server is shutting down")
+	if a.leaving.Load() {
+		c.refuse(503, goingAway)
 		return
 	}
 	waiting := false
@@ -225,8 +225,8 @@ func (c *Conn) open(a Accept, rest []byte) {
 	c.setState(stateOpen)
 	c.startLife()
 	c.touch()
-	if l.app.draining.Load() {
-		c.close(CauseShutdown, ws.StatusGoingAway, "server is shutting down")
+	if l.app.leaving.Load() {
+		c.close(CauseShutdown, ws.StatusGoingAway, goingAway)
 		return
 	}
 	c.flags |= wasOpened

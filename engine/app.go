@@ -76,6 +76,7 @@ type App struct {
 	routes         routes
 	mux            *http.ServeMux
 	mistake        error // the first of registration
+	onDrain        []func(context.Context, DrainOptions)
 	onShutdown     []func(context.Context)
 
 	starting sync.Once
@@ -93,8 +94,10 @@ type App struct {
 	count        atomic.Int64  // open WebSocket connections
 	guests       atomic.Int64  // connections and decisions that need goroutines
 	spare        atomic.Bool   // more processors than loops
-	draining     atomic.Bool
-	deaf         atomic.Bool // StopListening was called
+	deaf         atomic.Bool   // StopListening was called
+	leaving      atomic.Bool   // Drain or Shutdown has begun: no more clients
+	draining     atomic.Bool   // Shutdown has begun: no more connections
+	unanswered   atomic.Uint64 // connections cut off that did not answer our Close frame
 	nextAcceptor atomic.Uint32
 	warnings     limiter
 

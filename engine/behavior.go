@@ -121,6 +121,9 @@ type Behavior struct {
 	// Subscription is called when a topic gained or lost this subscriber, with
 	// the App's count of subscribers after and before.
 	Subscription func(ws *Conn, topic string, subscribers, before int)
+	// GoAway closes a connection because the App drains or shuts down, in the way
+	// of a protocol above; nil, or one that does not close it: 1001.
+	GoAway func(ws *Conn)
 	// Close is called once for each connection that was opened. code is the
 	// peer's (1005 when it gave none), the server's own, or 1006 when the
 	// connection broke. Topics still answers; sends are dropped.

@@ -65,6 +65,8 @@ const (
 	peerClosed
 	// counted: it counts towards MaxConnections.
 	counted
+	// heeded: messages are delivered although our Close frame is out.
+	heeded
 
 	// slowWay is what keeps a connection from the fan-out's short way.
 	slowWay = hasQueue | isCorked | isSpecial | dedicated | onStream | notOpen | fragmenting

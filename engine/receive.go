@@ -273,8 +273,8 @@ func (c *Conn) frameDone() {
 //
 // Hot path: per message.
 func (c *Conn) deliverMessage(msg []byte, op OpCode, compressed, checked bool) {
-	if c.state != stateOpen {
-		return // RFC 6455 1.4: after our Close frame data is discarded
+	if c.state != stateOpen && c.flags&heeded == 0 {
+		return // who is closed for a reason has nothing more to say
 	}
 	if compressed {
 		plain, err := c.inflate(msg)

@@ -38,6 +38,7 @@ func (a *App) StopListening(ctx context.Context) {
 
 func (a *App) shutdown(ctx context.Context) error {
 	a.mu.Lock()
+	a.leaving.Store(true)
 	a.draining.Store(true)
 	a.mu.Unlock()
 	close(a.quit)
@@ -84,13 +85,13 @@ func (l *Loop) closeAll() {
 		c := l.conns[i]
 		switch c.state {
 		case stateOpen:
-			c.close(CauseShutdown, ws.StatusGoingAway, "server is shutting down")
+			c.goAway()
 			n++
 		case stateHandshake:
 			c.destroy(CauseHandshake, 0, "")
 			n++
 		case stateDeferred:
-			c.refuse(503, "server is shutting down")
+			c.refuse(503, goingAway)
 			n++
 		}
 	}

@@ -37,6 +37,9 @@ type Stats struct {
 	Connections, Sockets int
 	// Topics have at least one subscriber on this node.
 	Topics int
+	// Unanswered are the connections that were cut off because the peer did not
+	// answer a Close frame in time.
+	Unanswered uint64
 	// PublishedOutside are the messages that App.Publish sent from other
 	// goroutines.
 	PublishedOutside uint64
@@ -51,7 +54,7 @@ const statsWait = 100 * time.Millisecond
 // Stats takes a snapshot. It asks each loop, and waits up to 100 ms for a busy
 // one; on a loop it doesn't wait for the others. Safe from any goroutine.
 func (a *App) Stats() Stats {
-	s := Stats{Connections: int(a.count.Load()), PublishedOutside: a.published.Load()}
+	s := Stats{Connections: int(a.count.Load()), PublishedOutside: a.published.Load(), Unanswered: a.unanswered.Load()}
 	if !a.started.Load() {
 		return s
 	}

@@ -53,6 +53,7 @@ func (c *Conn) timedOut() {
 	case stateOpen:
 		c.idled()
 	case stateClosing:
+		l.app.unanswered.Add(1)
 		c.destroy(CauseServer, 0, "")
 	case stateLingering:
 		c.destroy(CauseServer, 0, "")

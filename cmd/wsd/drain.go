@@ -59,29 +59,47 @@ func (s *server) beginDrain() {
 // isDraining reports whether the drain has begun. Safe from any goroutine.
 func (s *server) isDraining() bool { return s.draining.begun.Load() }
 
-// drain ends the service within DrainTimeout: it shows itself as draining,
-// leaves load balancers time to notice while there are clients, and has the
-// engine refuse new connections and close the open ones with 1001, in batches.
+// drain ends the service within DrainTimeout: the server shows itself as draining,
+// leaves load balancers time to notice while there are clients, refuses new ones,
+// lets the others go over drainWindow, and leaves the cluster when what they sent
+// is on its way.
 func (s *server) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer cancel()
 	s.log.Info("draining", "connections", s.connections(), "lb_wait", s.lbWait.String(), "timeout", s.DrainTimeout.String())
 	s.tellStopping(ctx)
 	s.waitForBalancers(ctx)
-	s.app.StopListening(ctx)
-
-	start := time.Now()
+	if s.daemonFlags != nil && s.ReusePort {
+		// New clients go to the others at once; those who poll find others as well.
+		s.app.StopListening(ctx)
+	}
+	start, unanswered := time.Now(), s.app.Stats().Unanswered
+	// What is left when ctx ends is Shutdown's.
+	_ = s.app.Drain(ctx, engine.DrainOptions{Window: s.drainWindowWithin(ctx)})
 	if s.sio != nil {
-		// What is left when ctx ends is the App's.
 		_ = s.sio.io.Close(ctx)
 	}
+	left := s.connections()
 	err := s.app.Shutdown(ctx)
 	s.closeRedis(ctx) // last: the others have sent to it
 	if err != nil && !errors.Is(err, engine.ErrShutdown) {
-		return fmt.Errorf("drain cut short after %v: %w", s.DrainTimeout, err)
+		return fmt.Errorf("drain cut short after %v, with %d clients connected: %w", s.DrainTimeout, left, err)
 	}
-	s.log.Info("drained", "closing_took", time.Since(start).Round(time.Millisecond).String())
+	took := time.Since(start).Round(time.Millisecond)
+	if n := s.app.Stats().Unanswered - unanswered; n > 0 {
+		return fmt.Errorf("drained in %v, but %d clients had to be cut off: they did not answer the Close frame", took, n)
+	}
+	s.log.Info("drained", "closing_took", took.String())
 	return nil
+}
+
+// drainWindowWithin is drainWindow, or half of the time that ctx leaves: clients
+// need the rest to answer.
+func (s *server) drainWindowWithin(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return min(s.drainWindow, time.Until(end)/2)
+	}
+	return s.drainWindow
 }
 
 // waitForBalancers returns after lbWait, or as soon as no client is connected.

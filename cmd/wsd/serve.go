@@ -17,6 +17,7 @@ type serveCmd struct {
 	IdleTimeout time.Duration `default:"120s" help:"Close a connection that is silent for so long and answers no ping; 0: never. Default ${default}."`
 	DrainLBWait time.Duration `name:"drain-lb-wait" default:"5s" help:"When draining with clients connected, how long /health answers 503 before connections are closed. Default ${default}."`
 	Config      string        `placeholder:"FILE" help:"YAML file with settings, named as the flags are. The environment and flags count more. SIGHUP reads it again."`
+	DrainWindow time.Duration `default:"10s" help:"Over how long the closing of connections is spread then, so that clients do not reconnect all at once: at most half of what is left of --drain-timeout; 0: as fast as it goes. Default ${default}."`
 	StartPage   bool          `negatable:"" default:"true" help:"Serve a page at / that says what is here."`
 	serverFlags
 	daemonFlags
@@ -92,6 +93,9 @@ func (c *serveCmd) check() error {
 	if c.DrainLBWait < 0 || c.DrainLBWait >= c.DrainTimeout {
 		return usageError(fmt.Errorf("--drain-lb-wait %v: want less than --drain-timeout %v", c.DrainLBWait, c.DrainTimeout))
 	}
+	if c.DrainWindow < 0 {
+		return usageError(fmt.Errorf("--drain-window %v: want 0 or more", c.DrainWindow))
+	}
 	return c.daemonFlags.check()
 }
 
@@ -105,6 +109,7 @@ func (c *serveCmd) config(p *process) config {
 		listen:      c.Listen,
 		idleTimeout: c.IdleTimeout,
 		lbWait:      c.DrainLBWait,
+		drainWindow: c.DrainWindow,
 		routes:      serveRoutes,
 		hints:       serveHints,
 		stdout:      p.stdout,

@@ -30,6 +30,7 @@ type config struct {
 	listen       string
 	idleTimeout  time.Duration // 0: none
 	lbWait       time.Duration // see --drain-lb-wait
+	drainWindow  time.Duration // see --drain-window
 	exclusive    bool          // nothing but the loops runs in this process
 	host         host
 	routes       func(*server)

@@ -96,6 +96,7 @@ func (srv *Server) Mount(app *engine.App, prefix string) error {
 		return ErrMounted
 	}
 	srv.app = app
+	app.OnDrain(srv.drain)
 	app.OnShutdown(func(ctx context.Context) {
 		// What is left when ctx ends is closed by the App.
 		_ = srv.Close(ctx)
@@ -113,6 +114,7 @@ func (srv *Server) Mount(app *engine.App, prefix string) error {
 		Upgrade:         srv.upgrade,
 		Open:            srv.openConn,
 		Message:         srv.message,
+		GoAway:          srv.goAway,
 		Close:           srv.closeConn,
 	}
 	app.WS(prefix+"/*", behavior)
