@@ -2,17 +2,19 @@ package engine
 
 import (
 	"bytes"
+	"net"
 
 	"github.com/fe4bcecb/wsd/codec/handshake"
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
 // departure is a connection's way off its loop before its first frame: to
-// another loop, or to net/http when loop is nil.
+// another loop, to whoever has detached it, or to net/http when both are nil.
 type departure struct {
 	loop    *Loop
 	upgrade *Handshake
 	accept  Accept
+	give    func(net.Conn, []byte)
 	data    []byte // read already
 }
 
@@ -62,6 +64,14 @@ func (c *Conn) depart() {
 		c.freeOperator()
 	}
 	l.remove(c)
+	if d.give != nil {
+		if nc, err := c.takeNetConn(); err == nil {
+			d.give(nc, d.data)
+		} else {
+			l.stats.Closed[CauseHandshake]++
+		}
+		return
+	}
 	if d.loop == nil {
 		if l.app.serveHTTP(c, d.data) {
 			l.stats.HandedOver++

@@ -229,20 +229,11 @@ func (a *App) Upgrade(w http.ResponseWriter, r *http.Request) error {
 	if err := a.start(); err != nil {
 		return err
 	}
-	nc, rw, err := http.NewResponseController(w).Hijack()
+	nc, data, err := Detach(w, r)
 	if err != nil {
 		return err
 	}
-	data := requestHead(r)
-	if n := rw.Reader.Buffered(); n > 0 {
-		ahead, _ := rw.Reader.Peek(n)
-		data = append(data, ahead...)
-	}
-	if p, ok := nc.(*prefixed); ok {
-		data = append(data, p.first...)
-		nc = p.Conn
-	}
-	a.inject(nc, data)
+	a.inject(nc, data, reinjected)
 	return nil
 }
 
@@ -262,22 +253,22 @@ func requestHead(r *http.Request) []byte {
 }
 
 // inject gives a connection to a loop, with the bytes read so far.
-func (a *App) inject(nc net.Conn, data []byte) {
+func (a *App) inject(nc net.Conn, data []byte, f flags) {
 	fd, err := descriptor(nc)
 	if err != nil {
-		a.serveStream(nc, data, reinjected)
+		a.serveStream(nc, data, f)
 		return
 	}
 	_ = nc.Close()
 	l := a.lightestLoop()
 	if !l.post(func() {
-		c := &Conn{fd: int32(fd), flags: notOpen | reinjected}
+		c := &Conn{fd: int32(fd), flags: notOpen | f}
 		if err := l.attach(c); err != nil {
 			closeSocket(fd)
 			return
 		}
 		l.due[c.idx] = l.after(a.handshakeTicks)
-		if !l.refuseWhenDraining(c) {
+		if !l.refuseWhenDraining(c) && len(data) > 0 {
 			c.receive(data)
 		}
 	}) {

@@ -29,7 +29,9 @@ func (srv *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	p := req.params()
 	s, refused := srv.verify(&p, r.Method, false)
 	if refused != nil {
-		srv.refuse(w, refused)
+		if !srv.passOn(w, r, &p, refused) {
+			srv.refuse(w, refused)
+		}
 		return
 	}
 	switch {

@@ -3,6 +3,7 @@ package engineio
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -65,6 +66,11 @@ type Options struct {
 	// ServerID names this server: session ids begin with four characters of its
 	// hash (see Prefix).
 	ServerID string
+	// Elsewhere finds the server that has a session which is not this one's, by its
+	// id; nil: none. What it returns is given the client's connection with what was
+	// read of it, for the other server's engine.App.Adopt; nil: nobody has the
+	// session, and the client is refused. Neither may block.
+	Elsewhere func(sid string) func(nc net.Conn, data []byte)
 	// CheckOrigin accepts the page that a handshake comes from; nil: any, as with
 	// Node. It runs on a loop for WebSockets and must not block.
 	CheckOrigin func(*Request) bool

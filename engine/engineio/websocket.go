@@ -31,7 +31,9 @@ func (srv *Server) upgrade(u *engine.Handshake) {
 	}
 	switch {
 	case refused != nil:
-		srv.reject(u, refused)
+		if !srv.passOnUpgrade(u, &o.params, refused) {
+			srv.reject(u, refused)
+		}
 	case o.params.transport != WebSocket:
 		o.strange = true
 		srv.accept(u, o)
