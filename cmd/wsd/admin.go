@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -65,19 +64,16 @@ func (f *adminFlags) listen(ctx context.Context, inherited net.Listener) (*admin
 			return &adminSocket{inherited, token, ""}, nil
 		}
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, usageError(fmt.Errorf("--admin-listen %s: want host:port or off: %w", address, err))
+	if err := checkAdminListen(ctx, address, token); err != nil {
+		return nil, err
 	}
-	if len(token) == 0 && !isLoopback(ctx, host) {
-		return nil, usageError(fmt.Errorf("--admin-listen %s is reachable from other machines: it needs --admin-token-file, or listen on 127.0.0.1", address))
-	}
+	host := hostName(address)
 	if inherited != nil {
 		return &adminSocket{inherited, token, host}, nil
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, exitError{exitBind, fmt.Errorf("--admin-listen: can't listen on %s: %w; give another address, or off", address, err)}
+		return nil, bindError("--admin-listen", address, err)
 	}
 	return &adminSocket{l, token, host}, nil
 }

@@ -18,7 +18,7 @@ func connectionLimit(want int, log *slog.Logger) int {
 	if fds > reservedFDs {
 		limit = int(fds - reservedFDs)
 	}
-	log.Warn("the limit on open files allows fewer connections: raise it (ulimit -n) or lower --max-connections",
+	log.Warn("the limit on open files allows fewer connections: raise it (ulimit -n in the shell, LimitNOFILE= in systemd, --ulimit nofile= of docker run) or lower --max-connections",
 		"max_connections", want, "lowered_to", limit, "open_files", fds)
 	return limit
 }

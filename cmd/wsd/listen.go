@@ -10,13 +10,8 @@ import (
 // Anything but a loopback address needs open: either tokens keep strangers out, or
 // strangers are welcome.
 func listen(ctx context.Context, address string, open, share bool) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, usageError(fmt.Errorf("--listen %s: want host:port: %w", address, err))
-	}
-	if !open && !isLoopback(ctx, host) {
-		return nil, usageError(fmt.Errorf("--listen %s is reachable from other machines and anybody may connect: "+
-			"say --anonymous if that is meant, have wsd serve ask for tokens (--jwt-secret-file, --jwks-url), or listen on 127.0.0.1", address))
+	if err := checkListen(ctx, address, open); err != nil {
+		return nil, err
 	}
 	var config net.ListenConfig
 	if share {
@@ -24,9 +19,34 @@ func listen(ctx context.Context, address string, open, share bool) (net.Listener
 	}
 	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, exitError{exitBind, fmt.Errorf("can't listen on %s: %w", address, err)}
+		return nil, bindError("--listen", address, err)
 	}
 	return l, nil
+}
+
+// checkListen refuses an address that can't be meant; see listen.
+func checkListen(ctx context.Context, address string, open bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usageError(fmt.Errorf("--listen %s: want host:port: %w", address, err))
+	}
+	if !open && !isLoopback(ctx, host) {
+		return usageError(fmt.Errorf("--listen %s is reachable from other machines and anybody may connect: "+
+			"say --anonymous if that is meant, have wsd serve ask for tokens (--jwt-secret-file, --jwks-url), or listen on 127.0.0.1", address))
+	}
+	return nil
+}
+
+// checkAdminListen is checkListen for --admin-listen.
+func checkAdminListen(ctx context.Context, address string, token []byte) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usageError(fmt.Errorf("--admin-listen %s: want host:port or off: %w", address, err))
+	}
+	if len(token) == 0 && !isLoopback(ctx, host) {
+		return usageError(fmt.Errorf("--admin-listen %s is reachable from other machines: it needs --admin-token-file, or listen on 127.0.0.1", address))
+	}
+	return nil
 }
 
 // isLoopback reports whether host is a loopback address, or a name that stands

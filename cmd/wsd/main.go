@@ -39,6 +39,7 @@ type cli struct {
 	Echo    echoCmd    `cmd:"" help:"Echo on every path: the profile for benchmarks."`
 	Bench   benchCmd   `cmd:"" help:"Put load on a server and measure it."`
 	Token   tokenCmd   `cmd:"" help:"Sign a token, for tests."`
+	Config  configCmd  `cmd:"" help:"Check, print and explain the configuration of wsd serve."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

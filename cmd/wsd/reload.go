@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -74,6 +73,8 @@ func (s *server) reload() error {
 	defer r.mu.Unlock()
 	s.tellReloading()
 	defer s.tellReady()
+	s.tellReloading()
+	defer s.tellReady()
 	changed, restart, err := s.tryReload()
 	r.failed.Store(err != nil)
 	if err != nil {
@@ -101,7 +102,7 @@ func (s *server) tryReload() (changed, restart []string, err error) {
 		return nil, nil, err
 	}
 	next := &in.cli.Serve
-	if err := next.preflight(); err != nil {
+	if err := next.preflight(context.Background(), s.log); err != nil {
 		return nil, nil, err
 	}
 	var commits []func()
@@ -121,7 +122,7 @@ func (s *server) tryReload() (changed, restart []string, err error) {
 	}
 	before := s.reloads.force
 	for i, now := range in.settings() {
-		if i >= len(before) || reflect.DeepEqual(before[i].value, now.value) {
+		if i >= len(before) || sameValue(before[i].value, now.value) {
 			continue
 		}
 		if taken[now.Name] {

@@ -72,20 +72,12 @@ func (c *serveCmd) Run(p *process) error {
 	defer h.close()
 	cfg := c.config(p)
 	cfg.host = h
+	warnOfVariables(p.invocation, cfg.log)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	cfg.hangups = hangups
 	return run(p.ctx, cfg)
-}
-
-// preflight is every check that needs no server: also of files that flags name. It
-// opens nothing that others see.
-func (c *serveCmd) preflight() error {
-	if err := c.serverFlags.check(); err != nil {
-		return err
-	}
-	return c.check()
 }
 
 // check refuses flags that can't be meant, but for those of serverFlags.

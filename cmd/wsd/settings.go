@@ -144,6 +144,15 @@ func (in *invocation) settings() []setting {
 	return all
 }
 
+// sameValue compares values of settings; a list that is missing is empty.
+func sameValue(a, b any) bool {
+	if list, ok := a.([]string); ok {
+		other, ok := b.([]string)
+		return ok && slices.Equal(list, other)
+	}
+	return a == b
+}
+
 // plainValue is a flag's value as YAML has it.
 func plainValue(v reflect.Value) any {
 	switch value := v.Interface().(type) {
