@@ -167,6 +167,7 @@ func (a *admin) close() {
 func (s *server) adminRoutes(mux *http.ServeMux) {
 	s.reloadMetrics()
 	s.metricsRoutes(mux)
+	s.overviewRoutes(mux)
 	s.pprofRoutes(mux)
 }
 

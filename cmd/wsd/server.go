@@ -54,7 +54,8 @@ type server struct {
 	redis    *redis.Broker // nil: this server is alone
 	gaps     gapLog
 	metrics  metrics.Set
-	admin    *admin // nil: wsd echo, or switched off
+	admin    *admin   // nil: wsd echo, or switched off
+	monitor  *monitor // nil: wsd echo
 	reloads  reloads
 	unready  []func() string // see notReady
 	pulse    pulse
@@ -112,6 +113,9 @@ func run(ctx context.Context, cfg config) error {
 	s.registerReadiness()
 	s.routes(s)
 	s.reloadable()
+	if s.daemonFlags != nil {
+		s.monitor = newMonitor(s)
+	}
 	if err := s.openAdmin(ctx); err != nil {
 		closeAll(listeners)
 		return err
@@ -121,6 +125,7 @@ func run(ctx context.Context, cfg config) error {
 	for _, l := range listeners {
 		go func() { served <- s.app.Serve(l) }()
 	}
+	defer s.watch()()
 	s.announce(listeners[0].Addr())
 	defer s.followReloads(cfg.hangups)()
 	defer s.tellHost()()
