@@ -25,7 +25,7 @@ func (c *Conn) receiveHead(data []byte) {
 	limit := c.loop.app.opts.MaxHandshakeBytes
 	switch {
 	case n > limit || n == 0 && len(data) > limit:
-		c.refuse(431, "the request head is too large")
+		c.turnAway(RefusedRequest, 431, "the request head is too large")
 	case n > 0:
 		c.in = nil
 		c.handshake(data[:n], data[n:])
@@ -58,7 +58,7 @@ func (c *Conn) handshake(head, rest []byte) {
 	c.route = e.route
 	if e.route.Upgrade == nil && a.originCheck(e.route) == nil {
 		if !r.SameOrigin() {
-			c.refuse(403, "origin not allowed")
+			c.turnAway(RefusedOrigin, 403, "origin not allowed")
 			return
 		}
 		// It has answered the client when it fails.
@@ -87,11 +87,11 @@ func (c *Conn) ask(e *entry, head, rest []byte) {
 		allowed = (*Handshake).SameOrigin
 	}
 	if !allowed(u) {
-		c.refuse(403, "origin not allowed")
+		c.turnAway(RefusedOrigin, 403, "origin not allowed")
 		return
 	}
 	if a.leaving.Load() {
-		c.refuse(503, goingAway)
+		c.turnAway(RefusedShutdown, 503, goingAway)
 		return
 	}
 	waiting := false
@@ -130,7 +130,7 @@ func (c *Conn) awaitDecision(u *Handshake) {
 func (c *Conn) stash(data []byte) {
 	in := c.inbox()
 	if len(in.raw)+len(data) > readSize {
-		c.refuse(400, "data before the handshake was answered")
+		c.turnAway(RefusedRequest, 400, "data before the handshake was answered")
 		return
 	}
 	in.raw = append(in.raw, data...)
@@ -210,6 +210,7 @@ func (c *Conn) open(a Accept, rest []byte) {
 	l := c.loop
 	if !l.app.admit() {
 		l.stats.Closed[CauseCapacity]++
+		c.tellRefused(RefusedCapacity, int(ws.StatusPolicyViolation), "Server at capacity")
 		c.setState(stateOpen)
 		c.sendClose(ws.StatusPolicyViolation, "Server at capacity")
 		c.linger(false)
@@ -253,16 +254,16 @@ func (c *Conn) refuse(status int, body string, fields ...HeaderField) {
 func (c *Conn) refuseError(err error) {
 	var e *handshake.Error
 	if errors.As(err, &e) {
-		c.refuse(e.Status, e.Text)
+		c.turnAway(RefusedRequest, e.Status, e.Text)
 		return
 	}
-	c.refuse(400, "bad request")
+	c.turnAway(RefusedRequest, 400, "bad request")
 }
 
 // handOverOrRefuse gives a request to net/http, unless it came from there.
 func (c *Conn) handOverOrRefuse(head, rest []byte) {
 	if c.flags&reinjected != 0 {
-		c.refuse(404, "not found")
+		c.turnAway(RefusedRequest, 404, "not found")
 		return
 	}
 	if len(rest) == 0 {

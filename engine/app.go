@@ -52,6 +52,9 @@ type Options struct {
 	// CheckOrigin accepts or refuses (403) the page that a handshake comes
 	// from; nil: the same host only. AnyOrigin accepts all.
 	CheckOrigin func(*Handshake) bool
+	// Refused hears of every connection that the engine itself refuses, on its
+	// loop: it must not block. nil: nobody does.
+	Refused func(Refusal)
 	// ReusePort lets several processes listen on one address (SO_REUSEPORT).
 	ReusePort bool
 	// Exclusive promises that the process does nothing beside the loops that is

@@ -41,7 +41,7 @@ func (c *Conn) handOver(data []byte) {
 	a := c.loop.app
 	if !a.web.admit(int(a.maxHTTP.Load())) {
 		c.loop.stats.HTTPRefused++
-		c.refuse(503, "too many HTTP connections")
+		c.turnAway(RefusedCapacity, 503, "too many HTTP connections")
 		return
 	}
 	c.leave(&departure{data: bytes.Clone(data)})

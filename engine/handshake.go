@@ -63,6 +63,15 @@ func (u *Handshake) QueryValues() url.Values {
 // Header is the first value of a request field, or "".
 func (u *Handshake) Header(name string) string { return string(u.request.Field(name)) }
 
+// HeaderValues are the values of all request fields of a name, in order.
+func (u *Handshake) HeaderValues(name string) []string {
+	var all []string
+	for value := range u.request.Each(name) {
+		all = append(all, string(value))
+	}
+	return all
+}
+
 // Param is the part of the path that a wildcard of the route's pattern stands
 // for, unescaped, or "".
 func (u *Handshake) Param(name string) string {

@@ -91,7 +91,7 @@ func (l *Loop) closeAll() {
 			c.destroy(CauseHandshake, 0, "")
 			n++
 		case stateDeferred:
-			c.refuse(503, goingAway)
+			c.turnAway(RefusedShutdown, 503, goingAway)
 			n++
 		}
 	}

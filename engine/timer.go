@@ -47,9 +47,9 @@ func (c *Conn) timedOut() {
 			c.destroy(CauseHandshake, 0, "")
 			return
 		}
-		c.refuse(408, "the request took too long")
+		c.turnAway(RefusedRequest, 408, "the request took too long")
 	case stateDeferred:
-		c.refuse(503, "the decision took too long")
+		c.turnAway(RefusedDecision, 503, "the decision took too long")
 	case stateOpen:
 		c.idled()
 	case stateClosing:

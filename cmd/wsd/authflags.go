@@ -26,6 +26,7 @@ type authFlags struct {
 	JWTAlgorithms    []string      `name:"jwt-algorithms" placeholder:"ALG" help:"The only algorithms to accept. Default: those of the kind of key."`
 	JWTRequireExp    bool          `name:"jwt-require-exp" help:"Refuse tokens without exp."`
 	JWTLeeway        time.Duration `name:"jwt-leeway" default:"5s" help:"By how much clocks may differ. Default ${default}."`
+	RevocationTTL    time.Duration `name:"revocation-ttl" default:"24h" help:"How long a revocation is remembered: as long as tokens live, or longer. Default ${default}."`
 	TokenCookie      string        `name:"token-cookie" placeholder:"NAME" help:"Also take tokens from this cookie."`
 	TokenQuery       string        `name:"token-query" placeholder:"NAME" help:"Also take tokens from this query parameter, where proxies may log them."`
 	InsecureUserFrom string        `name:"insecure-user-from" placeholder:"auth.NAME" help:"Believe what clients say: take the user id from auth.NAME, query.NAME or header.NAME."`
@@ -43,6 +44,8 @@ func (f *authFlags) check() error {
 		return usageError(fmt.Errorf("--jwt-secret and --jwt-secret-file: want one"))
 	case f.InsecureUserFrom != "" && f.configured():
 		return usageError(fmt.Errorf("--insecure-user-from beside tokens: want one"))
+	case f.RevocationTTL < 0:
+		return usageError(fmt.Errorf("--revocation-ttl %v: want 0 or more", f.RevocationTTL))
 	case f.JWTLeeway < 0:
 		return usageError(fmt.Errorf("--jwt-leeway %v: want 0 or more", f.JWTLeeway))
 	}

@@ -60,7 +60,7 @@ func closeAll(listeners []net.Listener) {
 
 // listen opens the public listeners.
 func (s *server) listen(ctx context.Context) ([]net.Listener, error) {
-	open := s.Anonymous || s.identity != nil && s.identity.required()
+	open := s.Anonymous || s.access != nil && s.identity.required()
 	for _, l := range s.host.public {
 		if address, ok := l.Addr().(*net.TCPAddr); ok && !open && !address.IP.IsLoopback() {
 			return nil, usageError(fmt.Errorf("the socket %s is reachable from other machines and anybody may connect: "+

@@ -21,17 +21,37 @@ type account struct {
 	User    string `json:"user"` // "" for an anonymous client
 	rooms   []string
 	allow   auth.Allow
-	expires time.Time   // zero: never
-	timer   *time.Timer // at expires; nil: none
+	issued  time.Time // zero: not told
+	expires time.Time // zero: never
+	open    bool      // anybody may use topics, so this one may as well
+
+	// Of a Socket.IO socket, in the hands of its handlers.
+	timer  *time.Timer // at expires; nil: none
+	member *member     // in the index of users; nil: nobody's
+}
+
+// maySubscribe and mayPublish hold a topic against the account of a raw connection;
+// nil may use all.
+func (who *account) maySubscribe(topic string) bool {
+	return who == nil || who.open || who.allow.Subscribe.Match(topic, who.User)
+}
+
+func (who *account) mayPublish(topic string) bool {
+	return who == nil || who.open || who.allow.Publish.Match(topic, who.User)
 }
 
 // credentials are what a request brings; each may be missing.
 type credentials struct {
-	auth    sio.Value // of Socket.IO; a zero Value: none
-	header  func(name string) string
-	cookies func() []*http.Cookie
-	query   func() url.Values
+	auth      sio.Value // of Socket.IO; a zero Value: none
+	protocols []string  // subprotocols that a WebSocket offers
+	header    func(name string) string
+	cookies   func() []*http.Cookie
+	query     func() url.Values
 }
+
+// tokenProtocol begins a subprotocol that is a token: what pages can send with a
+// WebSocket beside cookies.
+const tokenProtocol = "bearer."
 
 // refused is why a client is not let in: a code for programs beside the text.
 type refused struct {
@@ -48,14 +68,16 @@ const (
 	codeExpired      = "expired"
 	codeLimit        = "limit"
 	codeUnavailable  = "unavailable"
+	codeRevoked      = "revoked"
 )
 
 // identifier turns credentials into accounts.
 type identifier struct {
 	flags     *authFlags
-	keys      *keys       // nil: no tokens
-	believe   *userSource // nil: not
-	anonymous bool        // may clients be nobody?
+	keys      *keys        // nil: no tokens
+	believe   *userSource  // nil: not
+	anonymous bool         // may clients be nobody?
+	revoked   *revocations // nil: nobody's tokens are
 }
 
 func newIdentifier(flags *authFlags, anonymous bool, k *keys) *identifier {
@@ -83,14 +105,30 @@ func (id *identifier) identify(ctx context.Context, c *credentials) (*account, e
 		return id.verify(ctx, token)
 	case id.believe != nil:
 		user, err := id.believe.user(c)
+		if err == nil {
+			err = id.revoked.check(ctx, user, time.Time{})
+		}
 		if err != nil || user != "" {
-			return &account{User: user}, err
+			return &account{User: user, open: true}, err
 		}
 	}
 	if !id.anonymous {
 		return nil, &refused{codeUnauthorized, "who are you? " + id.wants()}
 	}
-	return &account{}, nil
+	return &account{open: true}, nil
+}
+
+// brings reports whether a client says who it is.
+func (id *identifier) brings(c *credentials) bool {
+	switch {
+	case id.keys != nil:
+		token, err := id.token(c)
+		return token != "" || err != nil
+	case id.believe != nil:
+		user, err := id.believe.user(c)
+		return user != "" || err != nil
+	}
+	return false
 }
 
 // wants says what a client has to bring.
@@ -113,15 +151,42 @@ func (id *identifier) verify(ctx context.Context, token string) (*account, error
 	case err != nil:
 		return nil, &refused{codeUnauthorized, err.Error()}
 	}
-	a := &account{User: who.User, rooms: who.Rooms, allow: who.Allow}
+	if err := id.revoked.check(ctx, who.User, who.Issued); err != nil {
+		return nil, err
+	}
+	a := &account{User: who.User, rooms: who.Rooms, allow: who.Allow, issued: who.Issued, open: id.anonymous}
 	if !who.Expires.IsZero() {
 		a.expires = who.Expires.Add(id.flags.JWTLeeway)
 	}
 	return a, nil
 }
 
-// token is the first that is found: in auth.token, in Authorization, and where
-// it is allowed in the cookie and the query.
+// reauthenticate is what a fresh token gives a client that is connected as old. The
+// user stays the same. It may block. The error is a *refused.
+func (id *identifier) reauthenticate(ctx context.Context, old *account, token string) (*account, error) {
+	if id.keys == nil {
+		return nil, &refused{codeBadRequest, "this server takes no tokens"}
+	}
+	who, err := id.verify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if user := userOf(old); user != who.User {
+		return nil, &refused{codeUnauthorized, "the token is somebody else's: connect anew"}
+	}
+	return who, nil
+}
+
+// userOf is the user of an account, "" of none.
+func userOf(who *account) string {
+	if who == nil {
+		return ""
+	}
+	return who.User
+}
+
+// token is the first that is found: in auth.token, among the subprotocols, in
+// Authorization, and where it is allowed in the cookie and the query.
 func (id *identifier) token(c *credentials) (string, error) {
 	value, err := authField(c.auth, "token")
 	if err != nil {
@@ -133,6 +198,11 @@ func (id *identifier) token(c *credentials) (string, error) {
 			return "", &refused{codeBadRequest, "auth.token is no string"}
 		}
 		return token, nil
+	}
+	for _, name := range c.protocols {
+		if token, ok := strings.CutPrefix(name, tokenProtocol); ok {
+			return token, nil
+		}
 	}
 	if scheme, token, _ := strings.Cut(c.header("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(token), nil

@@ -52,6 +52,7 @@ func (s *server) registerMetrics() {
 // metricsRoutes serves /metrics.
 func (s *server) metricsRoutes(mux *http.ServeMux) {
 	s.registerMetrics()
+	s.refusalMetrics()
 	mux.Handle("GET /metrics", s.metrics.Handler())
 }
 

@@ -4,92 +4,221 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/internal/limit"
 )
 
-// rawClient is the user data of every connection of admission's routes.
+// textExpired is what raw connections are closed with when their token ends.
+const textExpired = "token expired"
+
+// rawClient is the user data of every connection of admission's routes. It belongs
+// to the connection's loop.
 type rawClient struct {
 	who  *account // nil: anybody
-	away bool     // closed for capacity as soon as it is open
 	data any      // the route's own
+
+	from   netip.Addr // of the client; the zero value where there is none
+	meter  limit.Meter
+	member *member     // in the index of users; nil: nobody's
+	timer  *time.Timer // until the token expires; nil: none
+	away   bool        // closed as soon as it is open
 }
 
-// welcome completes a handshake of admission's routes.
-func welcome(u *engine.Handshake, who *account, data any, a engine.Accept) {
-	a.UserData = &rawClient{who: who, data: data}
+// welcome completes a handshake of admission's routes. A client that brings its token
+// as a subprotocol gets one of its others as an answer, if the route has chosen none:
+// browsers insist on one.
+func (s *server) welcome(u *engine.Handshake, who *account, data any, a engine.Accept) {
+	a.UserData = &rawClient{who: who, data: data, from: s.trust.ofHandshake(u).addr}
+	if a.Subprotocol == "" {
+		a.Subprotocol = besideToken(u.Protocols())
+	}
 	_ = u.Accept(a) // the client may be gone
+}
+
+// besideToken is the first offer that is no token, or the token if that is all; ""
+// where there is no token.
+func besideToken(offers []string) string {
+	isToken := func(name string) bool { return strings.HasPrefix(name, tokenProtocol) }
+	if !slices.ContainsFunc(offers, isToken) {
+		return ""
+	}
+	for _, name := range offers {
+		if !isToken(name) {
+			return name
+		}
+	}
+	return offers[0]
 }
 
 // rawClientOf is who sits on a connection of admission's routes.
 func rawClientOf(ws *engine.Conn) *rawClient { return ws.UserData().(*rawClient) }
 
-// admission puts capacity and, where tokens are wanted, the token before a
-// route's own decision about a handshake, which is accept: it calls welcome or
-// reject. who is nil where anybody may connect.
+// routeOf names the route of a handshake, for logs: what is behind it may be long,
+// or nobody's business.
+func routeOf(u *engine.Handshake) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(u.Path(), "/"), "/")
+	return "/" + name
+}
+
+// admission puts limits and, where tokens are wanted, the token before a route's own
+// decision about a handshake, which is accept: it calls welcome or reject. who is nil
+// where anybody may connect. Messages beyond the rate do not reach the route.
 func (s *server) admission(b engine.Behavior, accept func(u *engine.Handshake, who *account)) engine.Behavior {
 	b.Upgrade = func(u *engine.Handshake) {
+		why, ok := s.limiter.handshake(s.trust.ofHandshake(u).addr)
 		switch {
+		case !ok:
+			s.reject(u, why, http.StatusTooManyRequests, refusalText(why), engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
 		case s.full() && s.sioFlags.AtCapacity == "http503":
-			reject(u, http.StatusServiceUnavailable, "Server at capacity", engine.HeaderField{Name: "Retry-After", Value: "2"})
+			s.reject(u, reasonCapacity, http.StatusServiceUnavailable, textAtCapacity, engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
 		case s.full():
+			s.refusals.add(reasonCapacity, routeOf(u), s.trust.ofHandshake(u).text(), int(closePolicy), textAtCapacity)
 			_ = u.Accept(engine.Accept{UserData: &rawClient{away: true}}) // the client may be gone
-		case !s.identity.required():
+		case !s.identity.required() && !s.identity.brings(rawCredentials(u)):
 			accept(u, nil)
 		default:
 			u.Defer()
 			go s.identify(u, accept)
 		}
 	}
-	open, closed := b.Open, b.Close
+	open, message, closed := b.Open, b.Message, b.Close
 	b.Open = func(ws *engine.Conn) {
-		if rawClientOf(ws).away {
-			ws.Close(closePolicy, "Server at capacity")
-			return
-		}
-		s.raw.Add(1)
-		if open != nil {
+		if s.enter(ws) && open != nil {
 			open(ws)
 		}
 	}
-	b.Close = func(ws *engine.Conn, code engine.StatusCode, reason string) {
-		if rawClientOf(ws).away {
-			return
+	b.Message = func(ws *engine.Conn, msg []byte, op engine.OpCode) {
+		switch s.limiter.message(&rawClientOf(ws).meter) {
+		case pass:
+			message(ws, msg, op)
+		case closeIt:
+			ws.Close(closePolicy, textMessages)
 		}
-		s.raw.Add(-1)
-		if closed != nil {
+	}
+	b.Close = func(ws *engine.Conn, code engine.StatusCode, reason string) {
+		if s.leave(ws) && closed != nil {
 			closed(ws, code, reason)
 		}
 	}
 	return b
 }
 
-// identify decides about a handshake that needs a token.
+// enter counts a raw connection that is open, or closes it. Call on the loop.
+func (s *server) enter(ws *engine.Conn) bool {
+	c := rawClientOf(ws)
+	switch {
+	case c.away:
+		ws.Close(closePolicy, textAtCapacity)
+		return false
+	case !s.limiter.enter(c.from):
+		c.away = true
+		s.refusals.add(reasonIP, "", caller{addr: c.from}.text(), int(closePolicy), textPerIP)
+		ws.Close(closePolicy, textPerIP)
+		return false
+	}
+	s.raw.Add(1)
+	s.attach(ws, c)
+	return true
+}
+
+// leave ends what enter began.
+func (s *server) leave(ws *engine.Conn) bool {
+	c := rawClientOf(ws)
+	if c.away {
+		return false
+	}
+	s.detach(c)
+	s.limiter.leave(c.from)
+	s.raw.Add(-1)
+	return true
+}
+
+// attach has a raw connection end with its token, and by its user's name. Call on the
+// loop.
+func (s *server) attach(ws *engine.Conn, c *rawClient) {
+	if c.who == nil {
+		return
+	}
+	end := func(code engine.StatusCode, reason string) {
+		ws.Loop().Post(func() { ws.Close(code, reason) })
+	}
+	if !c.who.expires.IsZero() {
+		c.timer = time.AfterFunc(time.Until(c.who.expires), func() {
+			s.expired.Add(1)
+			end(closePolicy, textExpired)
+		})
+	}
+	if c.who.User != "" {
+		c.member = &member{user: c.who.User, issued: c.who.issued, end: func(why ending) { end(closePolicy, why.String()) }}
+		s.users.add(c.member)
+		s.revoked.settled(c.member)
+	}
+}
+
+// detach ends that.
+func (s *server) detach(c *rawClient) {
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	if c.member != nil {
+		s.users.remove(c.member)
+		c.member = nil
+	}
+}
+
+// renew goes on with the account of a fresh token; see identifier.reauthenticate.
+// Call on the connection's loop.
+func (s *server) renew(ws *engine.Conn, who *account) {
+	c, ok := ws.UserData().(*rawClient)
+	if !ok || c.away {
+		return
+	}
+	s.detach(c)
+	c.who = who
+	s.attach(ws, c)
+}
+
+// identify decides about a handshake that needs a token, or brings one.
 func (s *server) identify(u *engine.Handshake, accept func(*engine.Handshake, *account)) {
-	who, err := s.identity.identify(context.Background(), &credentials{
-		auth:   sio.RawValue([]byte("{}")),
-		header: u.Header,
-		cookies: func() []*http.Cookie {
-			return (&http.Request{Header: http.Header{"Cookie": {u.Header("Cookie")}}}).Cookies()
-		},
-		query: func() url.Values { return u.QueryValues() },
-	})
+	who, err := s.identity.identify(context.Background(), rawCredentials(u))
 	var why *refused
 	switch {
 	case err == nil:
 		accept(u, who)
 	case !errors.As(err, &why):
-		reject(u, http.StatusInternalServerError, "try again")
+		s.reject(u, reasonAuth, http.StatusInternalServerError, "try again")
 	case why.code == codeUnavailable:
-		reject(u, http.StatusServiceUnavailable, why.message)
+		s.reject(u, reasonAuth, http.StatusServiceUnavailable, why.message, engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
+	case why.code == codeBadRequest:
+		s.reject(u, reasonBadRequest, http.StatusBadRequest, why.message)
 	default:
-		reject(u, http.StatusUnauthorized, why.message, engine.HeaderField{Name: "WWW-Authenticate", Value: "Bearer"})
+		s.reject(u, reasonAuth, http.StatusUnauthorized, why.message, engine.HeaderField{Name: "WWW-Authenticate", Value: "Bearer"})
 	}
 }
 
-// reject refuses a handshake whose client may be gone.
-func reject(u *engine.Handshake, status int, text string, fields ...engine.HeaderField) {
+// rawCredentials are those of a handshake.
+func rawCredentials(u *engine.Handshake) *credentials {
+	return &credentials{
+		auth:      sio.RawValue([]byte("{}")),
+		protocols: u.Protocols(),
+		header:    u.Header,
+		cookies: func() []*http.Cookie {
+			return (&http.Request{Header: http.Header{"Cookie": {u.Header("Cookie")}}}).Cookies()
+		},
+		query: func() url.Values { return u.QueryValues() },
+	}
+}
+
+// reject refuses a handshake of admission's routes, whose client may be gone.
+func (s *server) reject(u *engine.Handshake, why reason, status int, text string, fields ...engine.HeaderField) {
+	s.refusals.add(why, routeOf(u), s.trust.ofHandshake(u).text(), status, text)
 	_ = u.Reject(status, text+"\n", fields...)
 }

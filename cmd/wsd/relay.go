@@ -18,6 +18,7 @@ type rules struct {
 const (
 	eventJoin    = "join"
 	eventLeave   = "leave"
+	eventAuth    = "auth"
 	eventExpired = "expired"
 )
 
@@ -63,7 +64,7 @@ func (r *rules) addRelay(given string) error {
 	switch event {
 	case "":
 		return fmt.Errorf("want an event")
-	case eventJoin, eventLeave, eventExpired:
+	case eventJoin, eventLeave, eventAuth, eventExpired:
 		return fmt.Errorf("the event %q has a meaning of its own", event)
 	}
 	if sio.IsReserved(event) {

@@ -117,7 +117,7 @@ func (c *serveCmd) config(p *process) config {
 
 func serveRoutes(s *server) {
 	s.app.WS("/echo", s.admission(echo(s.base()), func(u *engine.Handshake, who *account) {
-		welcome(u, who, nil, engine.Accept{})
+		s.welcome(u, who, nil, engine.Accept{})
 	}))
 	s.app.WS("/topics/{topic...}", s.topics(s.base()))
 	s.healthRoutes(func(pattern string, h http.Handler) { s.app.Handle(pattern, h) })

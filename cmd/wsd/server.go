@@ -50,7 +50,7 @@ type server struct {
 	config
 	app      *engine.App
 	sio      *sioApp       // nil: wsd echo
-	identity *identifier   // with sio
+	*access                // nil: wsd echo
 	redis    *redis.Broker // nil: this server is alone
 	gaps     gapLog
 	metrics  metrics.Set
@@ -108,6 +108,7 @@ func run(ctx context.Context, cfg config) error {
 		MaxConnections: s.webSockets(),
 		MaxHTTP:        s.httpConnections(),
 		CheckOrigin:    s.originCheck(),
+		Refused:        s.refusedByEngine(),
 		Exclusive:      cfg.exclusive,
 	})
 	s.registerReadiness()
@@ -165,14 +166,23 @@ func (s *server) prepareSIO() (end func(), err error) {
 		tokens = newKeys(verifier, s.log)
 		end = tokens.close
 	}
+	if s.access, err = newAccess(s.daemonFlags, &s.origins, s.log); err != nil {
+		end()
+		return nil, err
+	}
 	s.identity = newIdentifier(&s.authFlags, s.Anonymous, tokens)
+	s.identity.revoked = s.revoked
+	if s.redis != nil {
+		s.revoked.join(s.redis)
+	}
+	s.onReload(s.access.reload, limitNames...)
 	if s.sioFlags.ClientDir != "" {
 		if s.sioFlags.ClientDir, err = clientDir(s.sioFlags.ClientDir); err != nil {
 			end()
 			return nil, usageError(fmt.Errorf("--client-dir: %w", err))
 		}
 	}
-	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.identity, &s.origins, s.Origins, int(s.limit.Load()), s.full, s.log); err != nil {
+	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.access, s.Origins, int(s.limit.Load()), s.full, s.log); err != nil {
 		end()
 		return nil, err
 	}
@@ -216,10 +226,21 @@ func (s *server) httpConnections() int {
 
 // originCheck is nil for the engine's own rule, which is the fastest.
 func (s *server) originCheck() func(*engine.Handshake) bool {
-	if s.daemonFlags == nil && len(s.Origins) == 0 {
+	switch {
+	case s.access != nil:
+		return s.originOfHandshake
+	case len(s.Origins) == 0:
 		return nil
 	}
 	return s.origins.handshake
+}
+
+// refusedByEngine is nil for a server that keeps no account of refusals.
+func (s *server) refusedByEngine() func(engine.Refusal) {
+	if s.access == nil {
+		return nil
+	}
+	return s.byEngine
 }
 
 // chooseLoops returns the number of loops and, where the loops have company,

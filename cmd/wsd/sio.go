@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fe4bcecb/wsd/engine/engineio"
@@ -16,17 +18,17 @@ import (
 
 // sioApp is what wsd serves to Socket.IO clients; see docs/socketio.md.
 type sioApp struct {
-	flags    *sioFlags
-	identity *identifier
-	rules    *rules
-	log      *slog.Logger
-	io       *socketio.Server
+	flags *sioFlags
+	*access
+	rules *rules
+	log   *slog.Logger
+	io    *socketio.Server
 }
 
 // newSIOApp makes the app. join makes it one of several; full reports whether one
 // more client is too many.
-func newSIOApp(f *sioFlags, join func(*socketio.Options), identity *identifier, rule *originRule, origins []string, limit int, full func() bool, log *slog.Logger) (*sioApp, error) {
-	a := &sioApp{flags: f, identity: identity, log: log}
+func newSIOApp(f *sioFlags, join func(*socketio.Options), access *access, origins []string, limit int, full func() bool, log *slog.Logger) (*sioApp, error) {
+	a := &sioApp{flags: f, access: access, log: log}
 	var err error
 	if a.rules, err = newRules(f); err != nil {
 		return nil, err
@@ -41,7 +43,8 @@ func newSIOApp(f *sioFlags, join func(*socketio.Options), identity *identifier, 
 	if f.AtCapacity == "close" {
 		opts.Engine.AtCapacity = engineio.CloseAfterOpen
 	}
-	opts.Engine.CheckOrigin = rule.session
+	opts.Engine.CheckOrigin = access.origin.session
+	(&sioGuard{access, strings.TrimSuffix(f.SIOPath, "/")}).install(&opts)
 	a.io = socketio.New(opts)
 	for name, relays := range a.rules.relays {
 		a.serve(a.io.Of(name), relays)
@@ -53,13 +56,10 @@ func newSIOApp(f *sioFlags, join func(*socketio.Options), identity *identifier, 
 func (a *sioApp) serve(nsp *socketio.Namespace, relays map[string]*auth.Patterns) {
 	nsp.Use(a.admit)
 	nsp.OnConnection(a.connected)
-	nsp.OnDisconnect(func(s *socketio.Socket, _ string) {
-		if who := accountOf(s); who.timer != nil {
-			who.timer.Stop()
-		}
-	})
+	nsp.OnDisconnect(func(s *socketio.Socket, _ string) { a.detach(accountOf(s)) })
 	nsp.On(eventJoin, a.answering(a.join))
 	nsp.On(eventLeave, a.answering(a.leave))
+	nsp.On(eventAuth, a.answering(a.renew))
 	for event, patterns := range relays {
 		nsp.On(event, a.answering(func(e *socketio.Event) error { return a.relay(e, event, *patterns) }))
 	}
@@ -82,6 +82,11 @@ func (a *sioApp) admit(s *socketio.Socket) error {
 	if err != nil {
 		var why *refused
 		if errors.As(err, &why) {
+			about := reasonAuth
+			if why.code == codeBadRequest {
+				about = reasonBadRequest
+			}
+			a.refusals.add(about, a.flags.SIOPath, caller{addr: addressOf(request)}.text(), 0, why.message)
 			return socketio.Refuse(why.message, map[string]string{"code": why.code})
 		}
 		return err
@@ -118,12 +123,69 @@ func (a *sioApp) connected(s *socketio.Socket) {
 		// It fails only for a socket that has ended: identities were checked.
 		_ = s.SetUser(who.User)
 	}
+	a.attach(s, who)
+}
+
+// attach has a socket end with its token, and by its user's name.
+func (a *sioApp) attach(s *socketio.Socket, who *account) {
 	if !who.expires.IsZero() {
 		who.timer = time.AfterFunc(time.Until(who.expires), func() {
+			a.expired.Add(1)
 			_ = s.Emit(eventExpired) // who is gone already needs none
 			s.Disconnect(true)
 		})
 	}
+	if who.User != "" {
+		who.member = &member{user: who.User, issued: who.issued, end: func(ending) { s.Disconnect(true) }}
+		a.users.add(who.member)
+		a.revoked.settled(who.member)
+	}
+}
+
+// detach ends that.
+func (a *sioApp) detach(who *account) {
+	if who.timer != nil {
+		who.timer.Stop()
+	}
+	if who.member != nil {
+		a.users.remove(who.member)
+	}
+}
+
+// renew handles auth({token}): what a fresh token gives counts from now on. The
+// socket leaves the rooms that neither it nor the flags allow.
+func (a *sioApp) renew(e *socketio.Event) error {
+	return a.renewals.note(a.tryRenew(e))
+}
+
+func (a *sioApp) tryRenew(e *socketio.Event) error {
+	value, err := authField(e.Value(0), "token")
+	if err != nil {
+		return err
+	}
+	token, ok := value.Str()
+	if !ok {
+		return &refused{codeBadRequest, "want {token: text} as the first argument"}
+	}
+	s, old := e.Socket(), accountOf(e.Socket())
+	who, err := a.identity.reauthenticate(context.Background(), old, token)
+	if err != nil {
+		return err
+	}
+	if !s.Connected() {
+		return &refused{codeUnavailable, "the connection has ended"}
+	}
+	a.detach(old)
+	s.SetData(who)
+	a.attach(s, who)
+	for _, name := range s.Rooms() {
+		own := name == s.ID() || name == socketio.UserRoom(who.User)
+		if !own && !slices.Contains(who.rooms, name) && !allows(name, who.User, a.rules.join, who.allow.Join) {
+			s.Leave(name)
+		}
+	}
+	s.Join(who.rooms...)
+	return nil
 }
 
 // answering acknowledges an event with {ok: true} or the handler's *refused,

@@ -100,28 +100,25 @@ func (s *server) topics(b engine.Behavior) engine.Behavior {
 	return s.admission(b, func(u *engine.Handshake, who *account) {
 		m, err := parseMembership(u.Param("topic"), u.QueryValues())
 		if err != nil {
-			reject(u, http.StatusBadRequest, err.Error())
+			s.reject(u, reasonBadRequest, http.StatusBadRequest, err.Error())
 			return
 		}
 		if err := m.allowedTo(who); err != nil {
-			reject(u, http.StatusForbidden, err.Error())
+			s.reject(u, reasonAuth, http.StatusForbidden, err.Error())
 			return
 		}
-		welcome(u, who, m, engine.Accept{})
+		s.welcome(u, who, m, engine.Accept{})
 	})
 }
 
 // allowedTo holds m against what a token allows; a nil who may do anything.
 func (m *membership) allowedTo(who *account) error {
-	if who == nil {
-		return nil
-	}
 	for _, topic := range m.subscribed {
-		if !who.allow.Subscribe.Match(topic, who.User) {
+		if !who.maySubscribe(topic) {
 			return fmt.Errorf("the token does not allow to subscribe to %q", topic)
 		}
 	}
-	if m.publishes && !who.allow.Publish.Match(m.topic, who.User) {
+	if m.publishes && !who.mayPublish(m.topic) {
 		return fmt.Errorf("the token does not allow to publish to %q: with mode=sub a connection only receives", m.topic)
 	}
 	return nil

@@ -3,6 +3,7 @@ package engineio
 import (
 	"errors"
 	"fmt"
+	"net/http"
 )
 
 var (
@@ -13,7 +14,8 @@ var (
 )
 
 // RequestError refuses a request: the client gets Status and, over HTTP, JSON
-// with Code and Message; over WebSocket status 400 and Message.
+// with Code and Message; over WebSocket status 400 and Message. 429 and those from 500 on are the same
+// everywhere, with a Retry-After of a few seconds.
 type RequestError struct {
 	Status  int
 	Code    int
@@ -22,6 +24,12 @@ type RequestError struct {
 
 func (e *RequestError) Error() string {
 	return fmt.Sprintf("engineio: %s (code %d)", e.Message, e.Code)
+}
+
+// comesBack reports whether the client is to try again later: over WebSocket too it
+// gets the status then.
+func (e *RequestError) comesBack() bool {
+	return e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests
 }
 
 // Forbidden is what AllowRequest returns to refuse a client; "" stands for the

@@ -30,7 +30,7 @@ func (srv *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	s, refused := srv.verify(&p, r.Method, false)
 	if refused != nil {
 		if !srv.passOn(w, r, &p, refused) {
-			srv.refuse(w, refused)
+			srv.refuse(w, r, refused)
 		}
 		return
 	}
@@ -56,9 +56,13 @@ func (srv *Server) boundBody(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers with an error of the protocol. engine.io-protocol: errors as
 // engine.io writes them.
-func (srv *Server) refuse(w http.ResponseWriter, e *RequestError) {
-	srv.countRefused(e)
-	if e.Status == http.StatusServiceUnavailable {
+func (srv *Server) refuse(w http.ResponseWriter, r *http.Request, e *RequestError) {
+	var req *Request
+	if srv.opts.Refused != nil {
+		req = requestOf(r).seenBy(srv.opts.Client)
+	}
+	srv.tellRefused(req, e)
+	if e.comesBack() {
 		w.Header().Set("Retry-After", retryAfter())
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -81,6 +85,7 @@ func quote(s string) string {
 
 // handshake begins a session that polls.
 func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, req *Request, p *params) {
+	req = req.seenBy(srv.opts.Client)
 	ln := srv.nextLane()
 	refused := srv.allow(req)
 	switch {
@@ -93,14 +98,14 @@ func (srv *Server) handshake(w http.ResponseWriter, r *http.Request, req *Reques
 		refused = refuseCapacity
 	}
 	if refused != nil {
-		srv.refuse(w, refused)
+		srv.refuse(w, r, refused)
 		return
 	}
 	s := &Session{lane: ln, sid: srv.newSID(), request: req, revision: uint8(p.revision()), base64: p.b64 != "", poll: new(poll)}
 	g := newParked()
 	if !ln.loop.Post(func() { s.openPolling(g) }) {
 		srv.sessions.Add(-1)
-		srv.refuse(w, refuseClosing)
+		srv.refuse(w, r, refuseClosing)
 		return
 	}
 	for _, c := range srv.cookies(req, s.sid) {
@@ -124,7 +129,7 @@ func (s *Session) openPolling(g *parked) {
 func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	g := newParked()
 	if !s.lane.loop.Post(func() { s.park(g) }) {
-		s.lane.srv.refuse(w, refuseSID)
+		s.lane.srv.refuse(w, r, refuseSID)
 		return
 	}
 	s.await(w, r, g)
@@ -145,7 +150,7 @@ func (s *Session) await(w http.ResponseWriter, r *http.Request, g *parked) {
 func (srv *Server) writeAnswer(w http.ResponseWriter, r *http.Request, a *answer) {
 	switch {
 	case a.refused != nil:
-		srv.refuse(w, a.refused)
+		srv.refuse(w, r, a.refused)
 		return
 	case a.status != 0:
 		w.WriteHeader(a.status)

@@ -71,9 +71,16 @@ type Options struct {
 	// read of it, for the other server's engine.App.Adopt; nil: nobody has the
 	// session, and the client is refused. Neither may block.
 	Elsewhere func(sid string) func(nc net.Conn, data []byte)
+	// Client says where a request comes from and whether its way is encrypted, for
+	// requests that a proxy passes on: Request.RemoteAddr and Request.Secure tell
+	// that then. nil: they tell of the connection.
+	Client func(*Request) (address string, secure bool)
 	// CheckOrigin accepts the page that a handshake comes from; nil: any, as with
 	// Node. It runs on a loop for WebSockets and must not block.
 	CheckOrigin func(*Request) bool
+	// Limit refuses a handshake, before AllowRequest is asked; nil: none. It runs on
+	// loops, on several at a time, and must not block.
+	Limit func(*Request) *RequestError
 	// AllowRequest accepts a handshake by returning nil, and may block. A
 	// *RequestError is the client's answer, another error is code 4 with its text.
 	AllowRequest func(*Request) error
@@ -84,6 +91,13 @@ type Options struct {
 	// Full reports that one more client is too many for a limit that sessions share
 	// with others. It is called for each handshake, on loops too; nil: never.
 	Full func() bool
+	// Refused hears of each request that is refused. It must not block. Safe from
+	// any goroutine, it runs on several. nil: nobody does.
+	Refused func(*Request, *RequestError)
+	// Opened is called when a session begins, before the Handler hears of it, and
+	// may close it. Ended is called when one that was Opened has ended. Both run on
+	// the session's loop and must not block; nil: not called.
+	Opened, Ended func(*Session)
 	// Logger gets what an operator should know; nil: slog.Default.
 	Logger *slog.Logger
 }

@@ -39,7 +39,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	begun := make(chan answer, 1)
 	if !s.lane.loop.Post(func() { begun <- s.beginPost(x) }) {
-		srv.refuse(w, refuseSID)
+		srv.refuse(w, r, refuseSID)
 		return
 	}
 	if a := <-begun; a.refused != nil || a.status != 0 {
@@ -52,7 +52,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
 		s.endPost(x, body, fault)
 	}) {
-		srv.refuse(w, refuseSID)
+		srv.refuse(w, r, refuseSID)
 		return
 	}
 	<-done

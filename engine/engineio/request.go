@@ -55,6 +55,18 @@ func requestOfHandshake(u *engine.Handshake) *Request {
 	return newRequest(uri, string(bytes.TrimSuffix(fields, []byte("\r\n"))), peer, u.TLS())
 }
 
+// seenBy is the request as Options.Client sees it.
+func (r *Request) seenBy(client func(*Request) (string, bool)) *Request {
+	if client == nil {
+		return r
+	}
+	address, secure := client(r)
+	if address == r.RemoteAddr() && secure == r.secure {
+		return r
+	}
+	return &Request{r.text[:r.peerAt] + address, r.fieldsAt, r.peerAt, secure, r.issued}
+}
+
 func (r *Request) fields() string { return r.text[r.fieldsAt:r.peerAt] }
 
 // URL is the request's target: the path with the query.
@@ -97,13 +109,26 @@ func (r *Request) Host() string { return r.Header("Host") }
 // Origin is the page that the request comes from, or "".
 func (r *Request) Origin() string { return r.Header("Origin") }
 
-// RemoteAddr is the peer's address and port, or "" where there is none.
+// HeaderValues are the values of all fields of a name, in order.
+func (r *Request) HeaderValues(name string) []string {
+	var all []string
+	for line := range strings.SplitSeq(r.fields(), "\r\n") {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(key, name) {
+			all = append(all, strings.TrimSpace(value))
+		}
+	}
+	return all
+}
+
+// RemoteAddr is the peer's address and port, or "" where there is none; or what
+// Options.Client says.
 func (r *Request) RemoteAddr() string { return r.text[r.peerAt:] }
 
 // Time is when the request came, in milliseconds.
 func (r *Request) Time() time.Time { return time.UnixMilli(r.issued) }
 
-// Secure reports whether the connection is encrypted by this server.
+// Secure reports whether the connection is encrypted by this server, or what
+// Options.Client says.
 func (r *Request) Secure() bool { return r.secure }
 
 // params are the query parameters that the protocol itself reads. Of a repeated

@@ -25,9 +25,11 @@ type Session struct {
 	poll *poll        // nil once a WebSocket has taken over
 	at   int32        // in lane.sessions
 
+	tag      any
 	revision uint8
 	base64   bool // binary is to be text
 	closed   bool
+	begun    bool // the handler knows of it
 	pinged   bool // a pong is due
 	extended bool // its time was extended
 	// onSocket is conn != nil, for those who ask from elsewhere.
@@ -51,6 +53,13 @@ func (s *Session) UserData() any { return s.user }
 
 // SetUserData attaches a value. Call on the session's loop.
 func (s *Session) SetUserData(v any) { s.user = v }
+
+// Tag is what SetTag attached: a value of whoever made the Options, where UserData
+// is the Handler's. Both are to be called on the session's loop.
+func (s *Session) Tag() any { return s.tag }
+
+// SetTag attaches a value beside UserData.
+func (s *Session) SetTag(v any) { s.tag = v }
 
 // Transport is Polling or WebSocket. Safe from any goroutine.
 func (s *Session) Transport() string {
@@ -82,7 +91,15 @@ func (s *Session) open() {
 	if s.poll != nil {
 		s.flushPoll() // the handshake's answer is the open packet alone
 	}
-	s.guard(func() { srv.handler.OpenSession(s) })
+	s.guard(func() {
+		if srv.opts.Opened != nil {
+			srv.opts.Opened(s)
+		}
+		if !s.closed {
+			s.begun = true
+			srv.handler.OpenSession(s)
+		}
+	})
 }
 
 // guard calls a handler outside of a WebSocket's callback.
@@ -334,5 +351,10 @@ func (s *Session) ended(reason Reason, description string) {
 			s.notePanic(v)
 		}
 	}()
-	s.lane.srv.handler.CloseSession(s, reason, description)
+	if s.lane.srv.opts.Ended != nil {
+		s.lane.srv.opts.Ended(s)
+	}
+	if s.begun {
+		s.lane.srv.handler.CloseSession(s, reason, description)
+	}
 }

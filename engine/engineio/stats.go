@@ -87,6 +87,14 @@ func (srv *Server) Stats() Stats {
 	return s
 }
 
+// tellRefused counts a refused request, and tells of it.
+func (srv *Server) tellRefused(req *Request, e *RequestError) {
+	srv.countRefused(e)
+	if srv.opts.Refused != nil {
+		srv.opts.Refused(req, e)
+	}
+}
+
 // countRefused counts a refused request by its code.
 func (srv *Server) countRefused(e *RequestError) {
 	switch {

@@ -39,6 +39,11 @@ func (srv *Server) allow(req *Request) *RequestError {
 	if !srv.originAllowed(req) {
 		return refuseForbidden
 	}
+	if srv.opts.Limit != nil {
+		if refused := srv.opts.Limit(req); refused != nil {
+			return refused
+		}
+	}
 	if srv.opts.AllowRequest == nil {
 		return nil
 	}

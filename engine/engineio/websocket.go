@@ -23,7 +23,7 @@ type opened struct {
 
 // upgrade decides about a WebSocket handshake.
 func (srv *Server) upgrade(u *engine.Handshake) {
-	req := requestOfHandshake(u)
+	req := requestOfHandshake(u).seenBy(srv.opts.Client)
 	o := &opened{request: req, params: req.params()}
 	s, refused := srv.verify(&o.params, "GET", true)
 	if refused == nil && s != nil && !srv.originAllowed(req) {
@@ -32,7 +32,7 @@ func (srv *Server) upgrade(u *engine.Handshake) {
 	switch {
 	case refused != nil:
 		if !srv.passOnUpgrade(u, &o.params, refused) {
-			srv.reject(u, refused)
+			srv.reject(u, o.request, refused)
 		}
 	case o.params.transport != WebSocket:
 		o.strange = true
@@ -65,7 +65,7 @@ func (srv *Server) decide(u *engine.Handshake, o *opened) {
 		refused = refuseCapacity
 	}
 	if refused != nil {
-		srv.reject(u, refused)
+		srv.reject(u, o.request, refused)
 		return
 	}
 	srv.accept(u, o)
@@ -88,11 +88,11 @@ func (srv *Server) allowSafely(req *Request) (refused *RequestError) {
 
 // reject refuses as Node does: 400 whatever the reason, and its message as text.
 // There are no CORS fields: pages may not read it anyway.
-func (srv *Server) reject(u *engine.Handshake, e *RequestError) {
-	srv.countRefused(e)
+func (srv *Server) reject(u *engine.Handshake, req *Request, e *RequestError) {
+	srv.tellRefused(req, e)
 	status := 400
 	fields := []engine.HeaderField{{Name: "Content-type", Value: "text/html"}}
-	if e.Status >= 500 {
+	if e.comesBack() {
 		status = e.Status
 		fields = append(fields, engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
 	}
@@ -146,7 +146,7 @@ func (srv *Server) openConn(ws *engine.Conn) {
 // turnAway closes a session that is one too many behind its open packet: closed
 // without one, a stock client would wait for it.
 func (srv *Server) turnAway(o *opened, e *RequestError) {
-	srv.countRefused(e)
+	srv.tellRefused(o.request, e)
 	h := srv.openPacket(srv.newSID())
 	o.conn.Send(eio.AppendHandshake(nil, &h), engine.Text)
 	o.hangUp(ending{1008, e.Message})

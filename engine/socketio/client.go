@@ -56,7 +56,9 @@ func (c *client) receive(data []byte, binary bool) {
 		c.violate()
 	case ok:
 		c.server.desk(c.session.Loop()).attachments.done(&c.missing)
-		c.handle(&p)
+		if admit := c.server.opts.Admit; admit == nil || admit(c.session, &p) {
+			c.handle(&p)
+		}
 	case !binary:
 		c.awaitAttachments()
 	}

@@ -71,6 +71,10 @@ type Options struct {
 	// RequestTimeout is how long answers of other nodes, and acknowledgements of
 	// a broadcast, are awaited; 0: 5 s.
 	RequestTimeout time.Duration
+	// Admit is asked about each packet of a client, a packet with attachments when it
+	// is complete. false drops it; Admit may close the session as well. It runs on the
+	// session's loop and must not block. nil: all are handled.
+	Admit func(s *engineio.Session, p *sio.Packet) bool
 	// Logger gets what an operator should know, never a line per event; nil:
 	// slog.Default.
 	Logger *slog.Logger

@@ -52,6 +52,9 @@ func (c *claims) identity() (*Identity, error) {
 		}
 		*list.into = patterns
 	}
+	if c.IssuedAt != nil {
+		id.Issued = c.IssuedAt.Time
+	}
 	if c.ExpiresAt != nil {
 		id.Expires = c.ExpiresAt.Time
 	}

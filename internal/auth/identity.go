@@ -24,6 +24,7 @@ type Identity struct {
 	User    string    // claim sub
 	Rooms   []string  // claim rooms: joined at connect
 	Allow   Allow     // claim allow
+	Issued  time.Time // claim iat; zero: not told
 	Expires time.Time // claim exp; zero: never
 }
 
