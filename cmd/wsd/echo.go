@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // echoCmd is `wsd echo`.
 type echoCmd struct {
@@ -9,12 +12,15 @@ type echoCmd struct {
 	serverFlags
 }
 
-const echoHints = `
+// echoHints lead to the benchmark.
+func echoHints(public, _ string) string {
+	return fmt.Sprintf(`
 Try next, in another terminal:
   bin/wsd bench echo --url ws://%[1]s
   npx wscat -c ws://%[1]s
 
-`
+`, public)
+}
 
 // Run echoes until the process is told to stop.
 func (c *echoCmd) Run(p *process) error {

@@ -49,16 +49,27 @@ func (f *daemonFlags) check() error {
 	return nil
 }
 
-const serveHints = `
-Try next, in another terminal:
-  curl http://%[1]s/health
-  node -e 'require("socket.io-client")("http://%[1]s").on("connect", () => console.log("connected"))'
+// serveHints lead to the chat, a publication and the dashboard. admin is "" without
+// that listener.
+func serveHints(public, admin string) string {
+	operate := ""
+	if admin != "" {
+		operate = fmt.Sprintf(`  http://%[1]s/          the dashboard; metrics at /metrics
+In another terminal:
+  curl http://%[1]s/v1/publish -H 'Content-Type: application/json' \
+    -d '{"topic":"chat","data":{"from":"curl","text":"hello"}}'    # says it in the chat
+`, admin)
+	}
+	return fmt.Sprintf(`
+In a browser:
+  http://%[1]s/chat      a chat: open it in two windows
+  http://%[1]s/          what is here
+%[2]s  npx wscat -c ws://%[1]s/topics/chat   # the chat, as it is on the wire
   bin/wsd bench echo --url ws://%[1]s/echo
-  npx wscat -c ws://%[1]s/echo           # what you type comes back
-  npx wscat -c ws://%[1]s/topics/news    # twice: what one types the other gets
 Ctrl-C drains and stops.
 
-`
+`, public, operate)
+}
 
 // Run serves until the process is told to stop.
 func (c *serveCmd) Run(p *process) error {
@@ -126,7 +137,7 @@ func serveRoutes(s *server) {
 		s.app.Handle(s.sioFlags.SIOPath+name, clientFile(s.sioFlags.ClientDir, name))
 	}
 	if s.startPage {
-		s.app.Handle("GET /{$}", http.HandlerFunc(s.serveStartPage))
+		s.startRoutes()
 	}
 }
 

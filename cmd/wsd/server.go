@@ -34,7 +34,7 @@ type config struct {
 	exclusive    bool          // nothing but the loops runs in this process
 	host         host
 	routes       func(*server)
-	hints        string // what to try next; %s stands for host:port
+	hints        func(public, admin string) string // what to try next; %s stands for host:port
 	stdout       io.Writer
 	log          *slog.Logger
 	logLevel     *slog.LevelVar              // of log; nil: it has none
@@ -276,7 +276,11 @@ func (s *server) announce(addr net.Addr) {
 		s.log.Warn("--anonymous: everybody who reaches this address may connect")
 	}
 	if s.Hints || isTerminal(s.stdout) {
-		fmt.Fprintf(s.stdout, s.config.hints, addr)
+		admin := ""
+		if a := s.adminAddr(); a != nil && a.Network() == "tcp" {
+			admin = a.String()
+		}
+		_, _ = fmt.Fprint(s.stdout, s.config.hints(addr.String(), admin))
 	}
 	if s.started != nil {
 		s.started(s)

@@ -97,16 +97,6 @@ func TestOtherPaths(t *testing.T) {
 	}
 }
 
-func TestStartPage(t *testing.T) {
-	r := serve(t, "--sio-path", "/a<b/")
-	if status, body := r.get("/"); status != http.StatusOK || !strings.Contains(body, "/a&lt;b/") {
-		t.Errorf("GET /: %d %s", status, body)
-	}
-	if status, _ := serve(t, "--no-start-page").get("/"); status != http.StatusNotFound {
-		t.Errorf("without the page: %d", status)
-	}
-}
-
 // A handshake that is no GET goes to net/http, and from there back to a loop,
 // which must answer it.
 func TestHandshakeByPost(t *testing.T) {
@@ -137,7 +127,7 @@ func TestHintsNameTheAddress(t *testing.T) {
 	if status, _ := r.get("/health"); status != http.StatusOK {
 		t.Errorf("the address in them answers %d", status)
 	}
-	if text := out.String(); !strings.Contains(text, "curl http://"+r.addr+"/health") || strings.Contains(text, "%!") {
+	if text := out.String(); !strings.Contains(text, "http://"+r.addr+"/chat") || strings.Contains(text, "%!") {
 		t.Errorf("%s", text)
 	}
 }

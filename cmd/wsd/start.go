@@ -1,34 +1,86 @@
 package main
 
 import (
-	"fmt"
+	_ "embed"
 	"html"
 	"net/http"
+	"strings"
 )
 
-const startPage = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>wsd</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:42em;margin:3em auto;padding:0 1em}code{background:#eee;padding:0 .2em}</style>
-<h1>wsd</h1>
-<p>This is a server for Socket.IO and WebSockets. It is up.</p>
-<dl>
-<dt><code>%[1]s</code><dd>Socket.IO: <code>io("http://this-host")</code> in a page or in Node
-<dt><code>/topics/{topic}</code><dd>publish and subscribe by plain WebSockets
-<dt><code>/echo</code><dd>sends back what it gets, for first tests
-<dt><a href="/health"><code>/health</code></a><dd>for load balancers
-</dl>
-</html>
-`
+// The parts of the start page and of the chat, each of which is served as one page.
+var (
+	//go:embed startpage/style.css
+	startCSS string
+	//go:embed startpage/start.html
+	startHTML string
+	//go:embed startpage/operator.html
+	operatorHTML string
+	//go:embed startpage/chat.html
+	chatHTML string
+	//go:embed startpage/chat.js
+	chatJS string
+)
 
-// serveStartPage answers GET /, so that somebody who looks knows what is here.
-func (s *server) serveStartPage(w http.ResponseWriter, _ *http.Request) {
+// startRoutes serves the start page and the chat that it leads to.
+func (s *server) startRoutes() {
+	s.app.Handle("GET /{$}", http.HandlerFunc(s.serveStartPage))
+	s.app.Handle("GET /chat", http.HandlerFunc(s.serveChat))
+}
+
+// serveStartPage answers GET /, so that somebody who looks knows what is here. Where
+// the admin listener is, it tells on this machine only.
+func (s *server) serveStartPage(w http.ResponseWriter, r *http.Request) {
+	operator := ""
+	if s.admin != nil && isLoopbackName(hostName(r.Host)) {
+		bearer := ""
+		if s.AdminToken != "" || s.AdminTokenFile != "" {
+			bearer = ` -H "Authorization: Bearer $TOKEN"`
+		}
+		operator = fill(operatorHTML, "admin", "http://"+s.adminText(), "bearer", bearer)
+	}
+	rule := "Anybody who reaches this address may connect."
+	if s.identity.required() {
+		rule = "Clients need a token."
+	}
+	secure := ""
+	if r.TLS != nil {
+		secure = "s"
+	}
+	page := fill(startHTML, "sio", s.sioFlags.SIOPath, "origin", "http"+secure+"://"+r.Host, "ws", "ws"+secure+"://"+r.Host, "rule", rule)
+	page = strings.Replace(page, "{{operator}}", operator, 1)
+	servePage(w, page, "")
+}
+
+// serveChat answers GET /chat.
+func (s *server) serveChat(w http.ResponseWriter, _ *http.Request) {
+	token := ""
+	if s.identity.required() {
+		token = "needed"
+	}
+	servePage(w, fill(chatHTML, "token", token), chatJS)
+}
+
+// fill puts texts, each behind its name, into a page's places.
+func fill(page string, texts ...string) string {
+	for i := 0; i+1 < len(texts); i += 2 {
+		page = strings.ReplaceAll(page, "{{"+texts[i]+"}}", html.EscapeString(texts[i+1]))
+	}
+	return page
+}
+
+// servePage answers with a page that may use the start page's style, one script and
+// its own server, and nothing else.
+func servePage(w http.ResponseWriter, page, script string) {
+	policy := "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src " + sourceHash(startCSS)
+	if script != "" {
+		policy += "; script-src " + sourceHash(script)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	// The client may be gone.
-	_, _ = fmt.Fprintf(w, startPage, html.EscapeString(s.sioFlags.SIOPath))
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-cache")
+	page = strings.NewReplacer("{{style}}", startCSS, "{{script}}", script).Replace(page)
+	_, _ = w.Write([]byte(page)) // the browser may be gone
 }

@@ -46,11 +46,17 @@ func startJS(t *testing.T, client, check string, targets ...target) *js {
 		}
 		args = append(args, string(b))
 	}
+	return startNode(t, client == "chromium", args...)
+}
+
+// startNode runs a script of js/, which may start Chromium.
+func startNode(t *testing.T, browser bool, args ...string) *js {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), jsTimeout)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, program(t, "node"), args...)
 	cmd.Env = os.Environ()
-	if client == "chromium" {
+	if browser {
 		cmd.Env = append(cmd.Env, "WSD_CHROMIUM="+program(t, "chromium"), "WSD_CHROMIUM_PROFILE="+t.TempDir())
 	}
 	// Told to end, the client takes its browser along; killed, the browser

@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { WebSocket as NodeWebSocket } from 'ws';
 import { WebSocket as UndiciWebSocket } from 'undici';
-import { chromium } from 'playwright-core';
+import { withChromium } from './chromium.mjs';
 import * as checks from './checks.mjs';
 
 const [client, check, ...targets] = process.argv.slice(2);
@@ -48,21 +48,13 @@ async function runChromium(page, source, target) {
   }, { source, check, target });
 }
 
-async function withChromium(run) {
-  const context = await chromium.launchPersistentContext(process.env.WSD_CHROMIUM_PROFILE, {
-    executablePath: process.env.WSD_CHROMIUM,
-    headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
-  try {
+async function inPage(run) {
+  const source = await readFile(new URL('checks.mjs', import.meta.url), 'base64');
+  await withChromium(async (context) => {
     const page = await context.newPage();
     await page.exposeFunction('ready', ready);
-    const source = await readFile(new URL('checks.mjs', import.meta.url), 'base64');
     await run((target) => runChromium(page, source, target));
-  } finally {
-    await context.close();
-  }
+  });
 }
 
 const problems = [];
@@ -73,7 +65,7 @@ async function all(run) {
   }
 }
 
-if (client === 'chromium') await withChromium(all);
+if (client === 'chromium') await inPage(all);
 else if (client === 'ws') await all(runWs);
 else if (client === 'undici') await all(runUndici);
 else throw new Error(`unknown client ${client}`);
