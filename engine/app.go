@@ -367,6 +367,13 @@ func (a *App) NumSubscribers(topic string) int {
 	return 0
 }
 
+// NumTopics is how many topics have subscribers on this node.
+func (a *App) NumTopics() int {
+	a.topics.mu.RLock()
+	defer a.topics.mu.RUnlock()
+	return len(a.topics.topics)
+}
+
 // admit counts a connection towards MaxConnections.
 func (a *App) admit() bool {
 	n := a.count.Add(1)

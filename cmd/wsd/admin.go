@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/fe4bcecb/wsd/cmd/wsd/api"
 )
 
 // Bounds of the admin listener's HTTP server.
@@ -166,6 +168,7 @@ func (a *admin) close() {
 // adminRoutes registers what the admin listener serves; each room adds its own.
 func (s *server) adminRoutes(mux *http.ServeMux) {
 	s.reloadMetrics()
+	s.apiRoutes(mux)
 	s.metricsRoutes(mux)
 	s.overviewRoutes(mux)
 	s.pprofRoutes(mux)
@@ -186,13 +189,17 @@ func adminHandler(token []byte, host string, mux *http.ServeMux, openRoutes func
 	open := http.NewServeMux()
 	open.Handle("/", bearer(token, mux))
 	openRoutes(open)
-	guarded := http.NewCrossOriginProtection().Handler(open)
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		api.WriteError(w, http.StatusForbidden, api.CodeForbidden, "pages of other sites may not do this")
+	}))
+	guarded := protection.Handler(open)
 	if len(token) > 0 || host == "" {
 		return guarded // no such page has the token, or reaches a Unix socket
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if name := hostName(r.Host); !strings.EqualFold(name, host) && !isLoopbackName(name) {
-			http.Error(w, "this listener answers under a loopback name only, such as 127.0.0.1 or localhost; with --admin-token-file it answers under any", http.StatusForbidden)
+			api.WriteError(w, http.StatusForbidden, api.CodeForbidden, "this listener answers under a loopback name only, such as 127.0.0.1 or localhost; with --admin-token-file it answers under any")
 			return
 		}
 		guarded.ServeHTTP(w, r)
@@ -214,18 +221,22 @@ func isLoopbackName(name string) bool {
 	return ip != nil && ip.IsLoopback() || strings.EqualFold(name, "localhost")
 }
 
-// bearer lets only requests with the token through; an empty one is none.
+// bearer lets only requests with the token through, in Authorization or in X-API-Key;
+// an empty one is none.
 func bearer(token []byte, next http.Handler) http.Handler {
 	if len(token) == 0 {
 		return next
 	}
 	want := sha256.Sum256(token)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		given := r.Header.Get("X-API-Key")
+		if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+			given = token
+		}
 		got := sha256.Sum256([]byte(strings.TrimSpace(given)))
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "want Authorization: Bearer and the token of --admin-token-file", http.StatusUnauthorized)
+			api.WriteError(w, http.StatusUnauthorized, api.CodeUnauthorized, "want Authorization: Bearer and the token of --admin-token-file")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -35,12 +35,20 @@ func main() {
 // WSD_ and its name in capitals: --max-payload is WSD_MAX_PAYLOAD; those of serve
 // also from the file of --config. See invoke.
 type cli struct {
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve Socket.IO, /topics/{topic...}, /echo and /health (the default command)."`
-	Echo    echoCmd    `cmd:"" help:"Echo on every path: the profile for benchmarks."`
-	Bench   benchCmd   `cmd:"" help:"Put load on a server and measure it."`
-	Token   tokenCmd   `cmd:"" help:"Sign a token, for tests."`
-	Config  configCmd  `cmd:"" help:"Check, print and explain the configuration of wsd serve."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" default:"withargs" help:"Serve Socket.IO, /topics/{topic...}, /echo and /health (the default command)."`
+	Echo        echoCmd        `cmd:"" help:"Echo on every path: the profile for benchmarks."`
+	Bench       benchCmd       `cmd:"" help:"Put load on a server and measure it."`
+	Token       tokenCmd       `cmd:"" help:"Sign a token, for tests."`
+	Config      configCmd      `cmd:"" help:"Check, print and explain the configuration of wsd serve."`
+	Publish     publishCmd     `cmd:"" help:"Publish a message to a topic."`
+	Conns       connsCmd       `cmd:"" help:"List connections of a server."`
+	Rooms       roomsCmd       `cmd:"" help:"List the largest Socket.IO rooms of a server."`
+	Topics      topicsCmd      `cmd:"" help:"List the topics of a server with the most subscribers."`
+	Nodes       nodesCmd       `cmd:"" help:"List the servers of the cluster."`
+	Kick        kickCmd        `cmd:"" help:"End connections."`
+	Drain       drainCmd       `cmd:"" help:"Have a server drain and end, as SIGTERM does."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Ask a server whether it is well: for containers."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 // process is what a command gets of the process it runs in.

@@ -31,6 +31,7 @@ type daemonFlags struct {
 	limitFlags  `group:"Limits"`
 	pubsubFlags `group:"/pubsub"`
 	adminFlags  `group:"Administration"`
+	apiFlags    `group:"Administration"`
 	healthFlags `group:"Health"`
 	tlsFlags    `group:"TLS"`
 	workerFlags `group:"Workers"`
@@ -40,7 +41,7 @@ type daemonFlags struct {
 func (f *daemonFlags) check() error {
 	for _, check := range []func() error{
 		f.sioFlags.check, f.redisFlags.check, f.authFlags.check, f.limitFlags.check,
-		f.pubsubFlags.check, f.adminFlags.check, f.healthFlags.check, f.tlsFlags.check, f.workerFlags.check,
+		f.pubsubFlags.check, f.adminFlags.check, f.apiFlags.check, f.healthFlags.check, f.tlsFlags.check, f.workerFlags.check,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -1,0 +1,93 @@
+// Package api is the HTTP API of wsd's admin listener, below /v1/: what a backend
+// needs to publish and to emit, and an operator to see and to end connections.
+// openapi.yaml describes it, docs/api.md shows how to use it.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/fe4bcecb/wsd/broker/redis"
+	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/engine/socketio"
+)
+
+// Options are an API's.
+type Options struct {
+	App *engine.App
+	IO  *socketio.Server
+	// Redis carries messages to the other servers, and keeps the answers of requests
+	// with an idempotency key; nil: this server is alone.
+	Redis *redis.Broker
+	// ServerID is this server's name.
+	ServerID string
+	// Who says whose a connection is, and from where it comes: the empty string for
+	// nobody, and for the peer. It is called on the connection's loop. ok is false
+	// for a connection that is none of a route's, such as one of a Socket.IO client.
+	Who func(*engine.Conn) (user, remote string, ok bool)
+	// Connections counts the clients of this server.
+	Connections func() int
+	// Drain begins to drain the server.
+	Drain func()
+	// Revoke makes all servers refuse the tokens that a user has now; nil: there is
+	// no such thing.
+	Revoke func(user string) error
+	// MaxBody bounds a request's body in bytes.
+	MaxBody int64
+	// KeepAnswers is how long a request with an idempotency key is remembered.
+	KeepAnswers time.Duration
+	Logger      *slog.Logger
+}
+
+// maxInFlight bounds the requests that are carried out at a time.
+const maxInFlight = 256
+
+// API serves the requests. Its methods are safe from any goroutine.
+type API struct {
+	opts     Options
+	answers  answers
+	inFlight chan struct{}
+	routes   []*route
+	counters
+}
+
+// New makes an API.
+func New(opts Options) *API {
+	a := &API{opts: opts, inFlight: make(chan struct{}, maxInFlight)}
+	if opts.Redis != nil {
+		a.answers = &sharedAnswers{opts.Redis, opts.KeepAnswers}
+	} else {
+		a.answers = newOwnAnswers(opts.KeepAnswers)
+	}
+	a.routes = a.table()
+	return a
+}
+
+// table lists the routes.
+func (a *API) table() []*route {
+	return []*route{
+		post("/v1/publish", a.publish).once(),
+		post("/v1/batch", a.batch).once(),
+		post("/v1/emit", a.emit).once(),
+		post("/v1/disconnect", a.disconnect),
+		post("/v1/drain", a.drain).answering(http.StatusAccepted),
+		get("/v1/connections", a.connections, "limit", "slow", "user", "kind"),
+		get("/v1/connections/{id}", a.connection),
+		get("/v1/rooms", a.rooms, "limit", "nsp"),
+		get("/v1/topics", a.topics, "limit"),
+		get("/v1/users/{id}", a.user),
+		get("/v1/nodes", a.nodes),
+		{method: http.MethodGet, path: "/v1/openapi.yaml", raw: serveDescription},
+	}
+}
+
+// Register adds the routes to mux. What is below /v1/ and none of them is not found.
+func (a *API) Register(mux *http.ServeMux) {
+	for _, r := range a.routes {
+		mux.Handle(r.path, a.serve(r))
+	}
+	mux.Handle("/v1/", a.serve(&route{path: "other", raw: func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, notFound("there is no such path: see /v1/openapi.yaml"))
+	}}))
+}

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/codec/sio"
+	"github.com/fe4bcecb/wsd/engine/socketio"
+)
+
+const (
+	// maxAckTimeout bounds how long acknowledgements are awaited.
+	maxAckTimeout = time.Minute
+	// maxRooms bounds the rooms, and the exceptions, of one request.
+	maxRooms = 1000
+	// maxArgs bounds the arguments of an event.
+	maxArgs = 1000
+)
+
+// EmitRequest is the body of POST /v1/emit.
+type EmitRequest struct {
+	Namespace string            `json:"nsp,omitempty"` // "": /
+	Rooms     []string          `json:"rooms,omitempty"`
+	Except    []string          `json:"except,omitempty"`
+	User      string            `json:"user,omitempty"` // instead of rooms
+	Event     string            `json:"event"`
+	Args      []json.RawMessage `json:"args,omitempty"`
+	Volatile  bool              `json:"volatile,omitempty"`
+	Local     bool              `json:"local,omitempty"`
+	Ack       *Ack              `json:"ack,omitempty"`
+	ID        string            `json:"id,omitempty"` // idempotency key
+}
+
+// Ack asks for acknowledgements.
+type Ack struct {
+	Timeout string `json:"timeout,omitempty"` // "": --request-timeout
+}
+
+// Emitted tells of an event that is on its way.
+type Emitted struct {
+	// Answers are the acknowledgements' first arguments, where they were asked for.
+	Answers []json.RawMessage `json:"answers,omitzero"`
+	// Complete is false where some clients did not acknowledge in time.
+	Complete *bool `json:"complete,omitempty"`
+}
+
+func (a *API) emit(ctx context.Context, req *EmitRequest) (any, error) {
+	n, err := a.namespace(req.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	wait, err := req.check()
+	if err != nil {
+		return nil, err
+	}
+	if !req.Local {
+		if err := a.reachable(); err != nil {
+			return nil, err
+		}
+	}
+	args := make([]any, len(req.Args))
+	for i, text := range req.Args {
+		args[i] = sio.RawValue(text)
+	}
+	if req.User != "" && req.Ack == nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brokerTimeout)
+		defer cancel()
+		return Emitted{}, n.SendToUser(ctx, req.User, req.Event, args...)
+	}
+	b := n.To(req.Rooms...).Except(req.Except...)
+	if req.User != "" {
+		b = n.To(socketio.UserRoom(req.User))
+	}
+	if req.Volatile {
+		b = b.Volatile()
+	}
+	if req.Local {
+		b = b.Local()
+	}
+	if req.Ack == nil {
+		return Emitted{}, b.Emit(req.Event, args...)
+	}
+	return gather(ctx, b.Timeout(wait), req.Event, args)
+}
+
+// gather emits an event and awaits its acknowledgements.
+func gather(ctx context.Context, b *socketio.Broadcast, event string, args []any) (any, error) {
+	values, err := b.EmitWithAck(context.WithoutCancel(ctx), event, args...)
+	complete := err == nil
+	if err != nil && !errors.Is(err, socketio.ErrTimeout) {
+		return nil, err
+	}
+	out := Emitted{Answers: make([]json.RawMessage, 0, len(values)), Complete: &complete}
+	for _, v := range values {
+		text, ok := v.JSON()
+		if !ok {
+			text = []byte(`null`) // bytes, for which JSON has no form
+		}
+		out.Answers = append(out.Answers, json.RawMessage(text))
+	}
+	return out, nil
+}
+
+// check refuses a request that can't be meant. wait is the time for acknowledgements;
+// 0: as the server does.
+func (req *EmitRequest) check() (wait time.Duration, err error) {
+	switch {
+	case req.Event == "":
+		return 0, badRequest("event is missing")
+	case sio.IsReserved(req.Event):
+		return 0, socketio.ErrReserved
+	case len(req.Args) > maxArgs:
+		return 0, badRequest("%d arguments, at most %d", len(req.Args), maxArgs)
+	case len(req.Rooms) > maxRooms || len(req.Except) > maxRooms:
+		return 0, badRequest("at most %d rooms", maxRooms)
+	case req.User != "" && (len(req.Rooms) > 0 || len(req.Except) > 0 || req.Volatile || req.Local):
+		return 0, badRequest("user goes with none of rooms, except, volatile and local")
+	case req.Ack != nil && req.Volatile:
+		return 0, badRequest("a volatile event is not acknowledged")
+	case req.User != "":
+		err = broker.CheckUser(req.User)
+	}
+	if err != nil || req.Ack == nil || req.Ack.Timeout == "" {
+		return 0, err
+	}
+	wait, err = time.ParseDuration(req.Ack.Timeout)
+	if err != nil || wait <= 0 || wait > maxAckTimeout {
+		return 0, badRequest("ack.timeout: want a duration such as 5s, at most %v", maxAckTimeout)
+	}
+	return wait, nil
+}
+
+// namespace is one that exists.
+func (a *API) namespace(name string) (*socketio.Namespace, error) {
+	if name == "" {
+		name = "/"
+	}
+	if n := a.opts.IO.Find(name); n != nil {
+		return n, nil
+	}
+	return nil, notFound("there is no such namespace here")
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/fe4bcecb/wsd/cmd/wsd/api"
+	"github.com/fe4bcecb/wsd/engine"
+)
+
+// apiRoutes serves the HTTP API below /v1/, and registers what it counts.
+func (s *server) apiRoutes(mux *http.ServeMux) {
+	a := api.New(api.Options{
+		App: s.app, IO: s.sio.io, Redis: s.redis, ServerID: s.sioFlags.ServerID,
+		Who: whoIs, Connections: s.connections, Drain: s.beginDrain,
+		MaxBody: int64(s.APIMaxBody), KeepAnswers: s.APIKeepAnswers, Logger: s.log,
+	})
+	a.Register(mux)
+	a.Count(&s.metrics)
+}
+
+// whoIs is api.Options.Who.
+func whoIs(ws *engine.Conn) (user, remote string, ok bool) {
+	c, ok := ws.UserData().(*rawClient)
+	switch {
+	case !ok || c.away:
+		return "", "", false
+	case c.who != nil:
+		user = c.who.User
+	}
+	return user, "", true
+}
