@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"net/http"
+	"net/netip"
+	"time"
 
 	"github.com/fe4bcecb/wsd/cmd/wsd/api"
 	"github.com/fe4bcecb/wsd/engine"
@@ -11,7 +14,7 @@ import (
 func (s *server) apiRoutes(mux *http.ServeMux) {
 	a := api.New(api.Options{
 		App: s.app, IO: s.sio.io, Redis: s.redis, ServerID: s.sioFlags.ServerID,
-		Who: whoIs, Connections: s.connections, Drain: s.beginDrain,
+		Who: whoIs, EndUser: s.endUser, Connections: s.connections, Drain: s.beginDrain,
 		MaxBody: int64(s.APIMaxBody), KeepAnswers: s.APIKeepAnswers, Logger: s.log,
 	})
 	a.Register(mux)
@@ -19,13 +22,21 @@ func (s *server) apiRoutes(mux *http.ServeMux) {
 }
 
 // whoIs is api.Options.Who.
-func whoIs(ws *engine.Conn) (user, remote string, ok bool) {
+func whoIs(ws *engine.Conn) (user string, from netip.Addr, ok bool) {
 	c, ok := ws.UserData().(*rawClient)
 	switch {
 	case !ok || c.away:
-		return "", "", false
+		return "", from, false
 	case c.who != nil:
 		user = c.who.User
 	}
-	return user, "", true
+	return user, c.from, true
+}
+
+// endUser is api.Options.EndUser.
+func (s *server) endUser(ctx context.Context, user string, revoke bool) (closed int, err error) {
+	if revoke {
+		return s.revoke(ctx, user, time.Now())
+	}
+	return s.disconnectUser(ctx, user)
 }

@@ -4,8 +4,10 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker/redis"
@@ -22,17 +24,17 @@ type Options struct {
 	Redis *redis.Broker
 	// ServerID is this server's name.
 	ServerID string
-	// Who says whose a connection is, and from where it comes: the empty string for
-	// nobody, and for the peer. It is called on the connection's loop. ok is false
-	// for a connection that is none of a route's, such as one of a Socket.IO client.
-	Who func(*engine.Conn) (user, remote string, ok bool)
+	// Who says whose a connection is, "" for nobody, and which client it is from. It
+	// is called on the connection's loop. ok is false for a connection that is no
+	// client of its own, such as one of a Socket.IO client.
+	Who func(*engine.Conn) (user string, from netip.Addr, ok bool)
 	// Connections counts the clients of this server.
 	Connections func() int
 	// Drain begins to drain the server.
 	Drain func()
-	// Revoke makes all servers refuse the tokens that a user has now; nil: there is
-	// no such thing.
-	Revoke func(user string) error
+	// EndUser ends a user's connections on all servers, with revoke also the tokens
+	// that the user has now. closed counts those of this server.
+	EndUser func(ctx context.Context, user string, revoke bool) (closed int, err error)
 	// MaxBody bounds a request's body in bytes.
 	MaxBody int64
 	// KeepAnswers is how long a request with an idempotency key is remembered.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -138,8 +139,8 @@ func (a *API) list(ctx context.Context, f filter) (*listing, error) {
 	l := &listing{filter: f}
 	if f.kind != kindSIO {
 		err := a.opts.App.Conns(ctx, func(c *engine.Conn) bool {
-			if user, remote, ok := a.opts.Who(c); ok && l.wants(user, c.Buffered()) {
-				l.add(rawConnection(c, user, remote))
+			if user, from, ok := a.opts.Who(c); ok && l.wants(user, c.Buffered()) {
+				l.add(rawConnection(c, user, from))
 			}
 			return true
 		})
@@ -162,9 +163,12 @@ func (a *API) list(ctx context.Context, f filter) (*listing, error) {
 }
 
 // rawConnection describes a WebSocket. Call on its loop.
-func rawConnection(c *engine.Conn, user, remote string) Connection {
-	x := c.Info()
-	if remote == "" && x.Remote.IsValid() {
+func rawConnection(c *engine.Conn, user string, from netip.Addr) Connection {
+	x, remote := c.Info(), ""
+	switch {
+	case from.IsValid() && from != x.Remote.Addr().Unmap():
+		remote = from.String() // a proxy has told
+	case x.Remote.IsValid():
 		remote = x.Remote.String()
 	}
 	return Connection{
@@ -222,7 +226,7 @@ func (a *API) connections(ctx context.Context, _ *http.Request, query url.Values
 func (a *API) connection(ctx context.Context, r *http.Request, _ url.Values) (any, error) {
 	var found *Connection
 	err := a.find(ctx, r.PathValue("id"),
-		func(c *engine.Conn, user, remote string) { x := rawConnection(c, user, remote); found = &x },
+		func(c *engine.Conn, user string, from netip.Addr) { x := rawConnection(c, user, from); found = &x },
 		func(s *engineio.Session, sockets []*socketio.Socket) { x := sioConnection(s, sockets); found = &x },
 	)
 	if err != nil {
@@ -232,7 +236,7 @@ func (a *API) connection(ctx context.Context, r *http.Request, _ url.Values) (an
 }
 
 // find calls raw or sio for the connection of an id, on its loop.
-func (a *API) find(ctx context.Context, id string, raw func(c *engine.Conn, user, remote string), sio func(*engineio.Session, []*socketio.Socket)) error {
+func (a *API) find(ctx context.Context, id string, raw func(c *engine.Conn, user string, from netip.Addr), sio func(*engineio.Session, []*socketio.Socket)) error {
 	ctx, cancel := context.WithTimeout(ctx, walkTimeout)
 	defer cancel()
 	found := false
@@ -244,9 +248,9 @@ func (a *API) find(ctx context.Context, id string, raw func(c *engine.Conn, user
 			break
 		}
 		_, err = a.opts.App.Conn(ctx, n, func(c *engine.Conn) {
-			if user, remote, ok := a.opts.Who(c); ok {
+			if user, from, ok := a.opts.Who(c); ok {
 				found = true
-				raw(c, user, remote)
+				raw(c, user, from)
 			}
 		})
 	case strings.HasPrefix(id, "s"):

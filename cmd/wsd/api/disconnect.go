@@ -2,7 +2,7 @@ package api
 
 import (
 	"context"
-	"time"
+	"net/netip"
 
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/engine"
@@ -18,7 +18,7 @@ const maxReason = 123
 type DisconnectRequest struct {
 	Connection string `json:"connection,omitempty"` // an id of /v1/connections, on this server
 	Socket     string `json:"socket,omitempty"`     // a Socket.IO socket's id, on every server
-	User       string `json:"user,omitempty"`       // Socket.IO: on every server
+	User       string `json:"user,omitempty"`       // on every server
 	Room       string `json:"room,omitempty"`       // of Socket.IO, on every server
 	Namespace  string `json:"nsp,omitempty"`        // of socket and room; "": /
 	// Keep leaves a Socket.IO client its connection: it only leaves the namespace.
@@ -51,8 +51,8 @@ func (req *DisconnectRequest) check() error {
 		return badRequest("want one of connection, socket, user and room")
 	case req.Revoke && req.User == "":
 		return badRequest("revoke goes with user")
-	case req.Revoke && req.Local:
-		return badRequest("revoke is for all servers: it does not go with local")
+	case req.Revoke && (req.Local || req.Keep):
+		return badRequest("revoke ends connections on all servers: it goes with neither local nor keep")
 	case req.Namespace != "" && req.Socket == "" && req.Room == "":
 		return badRequest("nsp goes with socket or room")
 	case req.Code != 0 && req.Code != 1000 && req.Code != 1001 && req.Code != 1008 && (req.Code < 3000 || req.Code > 4999):
@@ -98,7 +98,7 @@ func (req *DisconnectRequest) closeRaw(c *engine.Conn) {
 
 func (a *API) disconnectOne(ctx context.Context, req *DisconnectRequest) (any, error) {
 	err := a.find(ctx, req.Connection,
-		func(c *engine.Conn, _, _ string) { req.closeRaw(c) },
+		func(c *engine.Conn, _ string, _ netip.Addr) { req.closeRaw(c) },
 		func(s *engineio.Session, sockets []*socketio.Socket) {
 			for _, socket := range sockets {
 				socket.Disconnect(!req.Keep)
@@ -138,14 +138,11 @@ func (a *API) disconnectRoom(ctx context.Context, req *DisconnectRequest, n *soc
 	return Disconnected{Local: len(local), Cluster: away}, nil
 }
 
-// disconnectUser ends a user's connections: of Socket.IO on every server, raw ones on
-// this one, and with revoke on every one.
+// disconnectUser ends a user's connections on every server, or with keep the sockets of
+// Socket.IO there, or with local those of this server.
 func (a *API) disconnectUser(ctx context.Context, req *DisconnectRequest) (any, error) {
 	if err := broker.CheckUser(req.User); err != nil {
 		return nil, err
-	}
-	if req.Revoke && a.opts.Revoke == nil {
-		return nil, badRequest("revoke: this server has no tokens to refuse")
 	}
 	away := !req.Local && a.opts.Redis != nil
 	if away {
@@ -153,8 +150,10 @@ func (a *API) disconnectUser(ctx context.Context, req *DisconnectRequest) (any, 
 			return nil, err
 		}
 	}
-	if req.Revoke {
-		if err := a.opts.Revoke(req.User); err != nil {
+	out := Disconnected{Cluster: away}
+	var err error
+	if req.Revoke { // first, so that nobody comes back
+		if out.Local, err = a.opts.EndUser(ctx, req.User, true); err != nil {
 			return nil, err
 		}
 	}
@@ -162,22 +161,31 @@ func (a *API) disconnectUser(ctx context.Context, req *DisconnectRequest) (any, 
 	if err != nil {
 		return nil, err
 	}
-	if away {
-		for _, n := range a.opts.IO.Namespaces() {
-			if err := n.To(socketio.UserRoom(req.User)).DisconnectSockets(!req.Keep); err != nil {
-				return nil, err
-			}
+	out.Local += closed
+	if !away {
+		return out, nil
+	}
+	if !req.Keep && !req.Revoke {
+		if _, err := a.opts.EndUser(ctx, req.User, false); err != nil {
+			return nil, err
 		}
 	}
-	return Disconnected{Local: closed, Cluster: away}, nil
+	// Node's servers understand this.
+	for _, n := range a.opts.IO.Namespaces() {
+		if err := n.To(socketio.UserRoom(req.User)).DisconnectSockets(!req.Keep); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
-// closeUser ends a user's connections on this server.
+// closeUser ends a user's connections on this server, with keep only the sockets of
+// Socket.IO.
 func (a *API) closeUser(ctx context.Context, req *DisconnectRequest) (closed int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second+walkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, walkTimeout)
 	defer cancel()
 	err = a.opts.App.Conns(ctx, func(c *engine.Conn) bool {
-		if user, _, ok := a.opts.Who(c); ok && user == req.User {
+		if user, _, ok := a.opts.Who(c); ok && user == req.User && !req.Keep {
 			req.closeRaw(c)
 			closed++
 		}
