@@ -46,7 +46,8 @@ func invoke(args []string, stdout, stderr io.Writer) (*invocation, error) {
 func newParser(c *cli, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(c, append(options,
 		kong.Name("wsd"),
-		kong.Description("A server for Socket.IO and WebSockets."),
+		kong.Description("A server for Socket.IO and WebSockets. wsd alone is wsd serve, which listens on 127.0.0.1:3000; wsd serve --help lists its flags."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)...)
 }
 
@@ -62,7 +63,7 @@ func openLayers(args []string) (*conf.Layers, error) {
 		return nil, err
 	}
 	if trace.Error != nil {
-		return nil, usageError(fmt.Errorf("%w%s; see wsd --help", trace.Error, meantFlag(trace)))
+		return nil, usageError(fmt.Errorf("%w%s; see wsd --help", trace.Error, meant(trace)))
 	}
 	name := ""
 	for _, path := range trace.Path {
@@ -97,9 +98,16 @@ func hasFlag(node *kong.Node, name string) bool {
 	return slices.ContainsFunc(node.Flags, func(f *kong.Flag) bool { return f.Name == name })
 }
 
-// meantFlag names the flag that an unknown one was probably meant to be, where kong
-// has found none.
-func meantFlag(trace *kong.Context) string {
+// meant names the flag or command that an unknown one was probably meant to be, where
+// kong has found none.
+func meant(trace *kong.Context) string {
+	if _, given, unexpected := strings.Cut(trace.Error.Error(), "unexpected argument "); unexpected {
+		var names []string
+		for _, node := range trace.Model.Leaves(true) {
+			names = append(names, node.Path())
+		}
+		return conf.DidYouMean(given, names)
+	}
 	_, given, unknown := strings.Cut(trace.Error.Error(), "unknown flag --")
 	if !unknown || strings.Contains(given, "did you mean") {
 		return ""

@@ -105,6 +105,8 @@ func TestMistakesNameTheirPlace(t *testing.T) {
 		{"environment", "", "lots", "", `WSD_MAX_PAYLOAD: size "lots"`},
 		{"flag", "", "", "--max-paylod=1", "did you mean \"--max-payload\"?"},
 		{"flag far off", "", "", "--maxpayloadsize=1", "did you mean --max-payload?"},
+		{"command", "", "", "pubish", "unexpected argument pubish"},
+		{"command near one", "", "", "versoin", "did you mean version?"},
 		{"no file", "", "", "--config=nowhere.yaml", "--config: open nowhere.yaml"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
