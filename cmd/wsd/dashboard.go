@@ -24,7 +24,7 @@ var (
 // and nothing else.
 var dashboardPage = sync.OnceValues(func() (page, policy string) {
 	page = strings.NewReplacer("{{style}}", dashboardCSS, "{{script}}", dashboardJS).Replace(dashboardHTML)
-	return page, "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+	return page, "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 		"style-src " + sourceHash(dashboardCSS) + "; script-src " + sourceHash(dashboardJS)
 })
 

@@ -46,6 +46,7 @@ type cli struct {
 	Topics      topicsCmd      `cmd:"" help:"List the topics of a server with the most subscribers."`
 	Nodes       nodesCmd       `cmd:"" help:"List the servers of the cluster."`
 	Kick        kickCmd        `cmd:"" help:"End connections."`
+	Top         topCmd         `cmd:"" help:"Show what a server does, live, in the terminal."`
 	Drain       drainCmd       `cmd:"" help:"Have a server drain and end, as SIGTERM does."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a server whether it is well: for containers."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`

@@ -155,7 +155,7 @@ type clientView struct {
 
 // trouble is a count of what was lost or refused; those that are 0 are not told.
 type trouble struct {
-	What   string  `json:"what"` // dropped, refused, closed, cluster
+	What   string  `json:"what"` // dropped, refused, request, limited, closed, cluster, server
 	Metric string  `json:"metric"`
 	Reason string  `json:"reason"`
 	Total  uint64  `json:"total"`

@@ -24,6 +24,9 @@ const (
 	scanForget = 15 * time.Second
 	// shownPlaces are how many topics, rooms, clients are told of.
 	shownPlaces = 12
+	// slowFrom is how many bytes wait at least for a client that is called slow: what
+	// is sent between two polls is no sign of it.
+	slowFrom = 1 << 10
 )
 
 // placeScan finds the topics and rooms with most fan-out and the slowest clients.
@@ -96,14 +99,15 @@ func (s *server) slowestClients(ctx context.Context) []clientView {
 	list := slowList{}
 	// Where a loop does not answer, what there is must do.
 	_ = s.app.Conns(ctx, func(c *engine.Conn) bool {
-		client, raw := c.UserData().(*rawClient)
-		if n := c.Buffered(); raw && list.wants(n) {
-			x := c.Info()
-			view := clientView{Buffered: n, Kind: "raw", ID: strconv.FormatUint(x.ID, 10), Remote: addrText(x.Remote), Path: shown(x.Route), Since: x.Since}
-			if client.who != nil {
-				view.User = shown(client.who.User)
+		if n := c.Buffered(); list.wants(n) {
+			if user, from, raw := whoIs(c); raw {
+				x := c.Info()
+				remote := addrText(x.Remote)
+				if from.IsValid() && from != x.Remote.Addr().Unmap() {
+					remote = from.String() // as a trusted proxy says
+				}
+				list.add(clientView{Buffered: n, Kind: "raw", ID: strconv.FormatUint(x.ID, 10), User: shown(user), Remote: remote, Path: shown(x.Route), Since: x.Since})
 			}
-			list.add(view)
 		}
 		return true
 	})
@@ -127,7 +131,7 @@ type slowList []clientView
 
 // wants reports whether a client for whom n bytes wait belongs on the list.
 func (l slowList) wants(n int) bool {
-	return n > 0 && (len(l) < shownPlaces || n > l[len(l)-1].Buffered)
+	return n >= slowFrom && (len(l) < shownPlaces || n > l[len(l)-1].Buffered)
 }
 
 func (l *slowList) add(v clientView) {

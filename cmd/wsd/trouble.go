@@ -11,7 +11,9 @@ import (
 // What trouble is about.
 const (
 	troubleDropped = "dropped" // messages that did not reach a client
-	troubleRefused = "refused" // connections, requests, events
+	troubleRefused = "refused" // clients, their namespaces and events
+	troubleRequest = "request" // of Engine.IO, that was refused: a client's perhaps, which counts above too
+	troubleLimited = "limited" // messages beyond a rate
 	troubleClosed  = "closed"  // clients, by the server
 	troubleCluster = "cluster" // what went wrong between servers
 	troubleServer  = "server"  // what must not happen
@@ -19,21 +21,26 @@ const (
 
 // troubleMetrics are the counters of what was lost or refused, as /metrics has them.
 var troubleMetrics = map[string]string{
-	"wsd_messages_dropped_total":     troubleDropped,
-	"wsd_recovery_unlogged_total":    troubleDropped,
-	"wsd_http_refused_total":         troubleRefused,
-	"wsd_sio_requests_refused_total": troubleRefused,
-	"wsd_sio_posts_refused_total":    troubleRefused,
-	"wsd_sio_refused_total":          troubleRefused,
-	"wsd_sio_closed_total":           troubleClosed,
-	"wsd_broker_send_errors_total":   troubleCluster,
-	"wsd_broker_errors_total":        troubleCluster,
-	"wsd_broker_gaps_total":          troubleCluster,
-	"wsd_broker_lost_total":          troubleCluster,
-	"wsd_sio_cluster_lost_total":     troubleCluster,
-	"wsd_sio_cluster_gaps_total":     troubleCluster,
-	"wsd_panics_total":               troubleServer,
-	"wsd_accept_pauses_total":        troubleServer,
+	"wsd_messages_dropped_total":          troubleDropped,
+	"wsd_recovery_unlogged_total":         troubleDropped,
+	"wsd_connections_rejected_total":      troubleRefused,
+	"wsd_http_refused_total":              troubleRefused,
+	"wsd_sio_refused_total":               troubleRefused,
+	"wsd_sio_requests_refused_total":      troubleRequest,
+	"wsd_sio_posts_refused_total":         troubleRequest,
+	"wsd_messages_rate_limited_total":     troubleLimited,
+	"wsd_sio_closed_total":                troubleClosed,
+	"wsd_tokens_expired_total":            troubleClosed,
+	"wsd_connections_ended_by_user_total": troubleClosed,
+	"wsd_revocation_lookups_failed_total": troubleCluster,
+	"wsd_broker_send_errors_total":        troubleCluster,
+	"wsd_broker_errors_total":             troubleCluster,
+	"wsd_broker_gaps_total":               troubleCluster,
+	"wsd_broker_lost_total":               troubleCluster,
+	"wsd_sio_cluster_lost_total":          troubleCluster,
+	"wsd_sio_cluster_gaps_total":          troubleCluster,
+	"wsd_panics_total":                    troubleServer,
+	"wsd_accept_pauses_total":             troubleServer,
 }
 
 func isTrouble(metric string) bool { return troubleMetrics[metric] != "" }
