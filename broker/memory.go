@@ -68,6 +68,16 @@ func (n *memoryNode) Subscribe(topic string) {
 	members[n] = struct{}{}
 }
 
+// Ready implements Node.
+func (n *memoryNode) Ready(_ context.Context, topic string) error {
+	n.broker.mu.RLock()
+	defer n.broker.mu.RUnlock()
+	if _, subscribed := n.broker.topics[topic][n]; !subscribed {
+		return ErrClosed
+	}
+	return nil
+}
+
 // Unsubscribe implements Node. It takes effect before it returns.
 func (n *memoryNode) Unsubscribe(topic string) {
 	m := n.broker
@@ -95,6 +105,24 @@ func (n *memoryNode) PublishWait(_ context.Context, msg Message) (offset string,
 	return n.publish(msg)
 }
 
+// PublishThen implements Node. It calls done before it returns.
+func (n *memoryNode) PublishThen(msg Message, done func(offset string, err error)) error {
+	offset, err := n.publish(msg)
+	if err == nil {
+		done(offset, nil)
+	}
+	return err
+}
+
+// Keeps implements Node.
+func (n *memoryNode) Keeps(topic string) bool {
+	if n.broker.Durable == nil {
+		return false
+	}
+	_, ok := n.broker.Durable(topic)
+	return ok
+}
+
 func (n *memoryNode) publish(msg Message) (offset string, err error) {
 	m := n.broker
 	m.mu.RLock()
@@ -110,11 +138,15 @@ func (n *memoryNode) publish(msg Message) (offset string, err error) {
 		msg.Offset = log.append(msg)
 	}
 	for other := range m.topics[msg.Topic] {
-		if other != n {
-			other.ordered.Lock()
-			other.r.Deliver(msg)
-			other.ordered.Unlock()
+		deliver := other.r.Deliver
+		if other == n {
+			if deliver = n.r.Own; deliver == nil || msg.Offset == "" {
+				continue
+			}
 		}
+		other.ordered.Lock()
+		deliver(msg)
+		other.ordered.Unlock()
 	}
 	return msg.Offset, nil
 }

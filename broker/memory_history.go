@@ -119,6 +119,8 @@ func (t *memoryTopic) history(topic, since string, limit int) (History, error) {
 	first := t.last + 1 // sequence number of the oldest that is kept
 	if len(t.kept) > 0 {
 		first = t.kept[0].seq
+	}
+	if t.last > 0 {
 		h.Last = t.offset(t.last)
 	}
 	limit = max(0, limit)
@@ -127,6 +129,8 @@ func (t *memoryTopic) history(topic, since string, limit int) (History, error) {
 	case since == "":
 		found = found[max(0, len(found)-limit):]
 		h.Complete = first == 1 && len(found) == len(t.kept)
+	case born == 0 && after == 0:
+		h.Complete = first == 1 || t.last == 0
 	case born != uint64(t.born) || after > t.last:
 		// An offset of another run: everything is new.
 	default:

@@ -41,6 +41,10 @@ type TopicsReceiver struct {
 	// the order of each publisher, never by two goroutines for one topic at a
 	// time, and must not block.
 	Deliver func(Message)
+	// Own receives the node's own messages of topics that keep history, while it is
+	// subscribed to them, where Deliver would have received another node's: both
+	// together come in the order of the log. nil: they are not wanted.
+	Own func(Message)
 	// Gap is told when messages of a topic were lost; topic "" stands for every
 	// topic that is subscribed to. It is called where Deliver would have been,
 	// and must not block. nil: nobody wants to know.
@@ -67,6 +71,11 @@ type Node interface {
 	// Subscribe asks for a topic's messages; the engine calls it at the first
 	// local subscriber. It takes effect soon, in order with Unsubscribe.
 	Subscribe(topic string)
+	// Ready returns when the subscription of a topic has taken effect: what is
+	// published from then on is delivered. Errors are ErrClosed, also for a topic
+	// that is not subscribed to, or no longer, and ctx's. It blocks: not to be
+	// called on a loop.
+	Ready(ctx context.Context, topic string) error
 	// Unsubscribe says that no local subscriber is left. An implementation may
 	// release the topic late.
 	Unsubscribe(topic string)
@@ -79,9 +88,15 @@ type Node interface {
 	// leaves open whether the broker took it. It blocks: not to be called on a
 	// loop.
 	PublishWait(ctx context.Context, m Message) (offset string, err error)
+	// PublishThen is PublishWait that does not block: done, unless there is an error,
+	// is called once, in the order of the topic's publications, perhaps before
+	// PublishThen returns and perhaps on a goroutine of the broker: it must not block.
+	PublishThen(m Message, done func(offset string, err error)) error
+	// Keeps reports whether a topic keeps history.
+	Keeps(topic string) bool
 	// History returns what a topic's log keeps after an offset ("": from its
 	// beginning), the oldest first, at most limit messages (the newest, if since
-	// is ""). Errors are ErrNoHistory for a topic that keeps none, ErrOffset,
+	// is ""). The offset "0-0" is before any log's first message. Errors are ErrNoHistory for a topic that keeps none, ErrOffset,
 	// ErrUnavailable, ErrClosed and ctx's. It blocks: not to be called on a loop.
 	History(ctx context.Context, topic, since string, limit int) (History, error)
 	// Health tells whether messages really pass.
@@ -100,7 +115,8 @@ type History struct {
 	Complete bool
 	// More is true when the limit kept some of the newest back.
 	More bool
-	// Last is the offset of the log's newest message, "" when it is empty.
+	// Last is the offset of the log's newest message, perhaps one that is kept no
+	// longer; "" when there is none.
 	Last string
 }
 

@@ -93,6 +93,7 @@ type App struct {
 	brokerMu sync.Mutex
 	joined   map[string]bool // topics subscribed at the broker; brokerMu
 
+	watches      atomic.Int64  // calls of Watch that last
 	published    atomic.Uint64 // by App.Publish, outside of loops
 	count        atomic.Int64  // open WebSocket connections
 	guests       atomic.Int64  // connections and decisions that need goroutines
@@ -300,7 +301,7 @@ func (a *App) bringUp() error {
 		return ErrShutdown
 	}
 	if a.opts.Broker != nil {
-		node, err := a.opts.Broker.Join(broker.TopicsReceiver{Deliver: a.fromBroker, Gap: a.opts.Gap})
+		node, err := a.opts.Broker.Join(broker.TopicsReceiver{Deliver: a.fromBroker, Own: a.ownFromBroker, Gap: a.opts.Gap})
 		if err != nil {
 			return fmt.Errorf("engine: broker: %w", err)
 		}

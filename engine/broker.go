@@ -85,17 +85,27 @@ func (a *App) unstarted() error {
 	return broker.ErrUnavailable
 }
 
-// spread sends a message to every loop that has subscribers.
+// spread gives a message of this node to the topic's watchers, and to every loop
+// that has subscribers.
 func (a *App) spread(topic string, msg []byte, op OpCode) error {
 	in := a.topics.find(topic)
 	if in == nil {
 		return nil
 	}
+	in.tell(topic, msg, op)
+	return a.spreadTo(in, msg, op)
+}
+
+// spreadTo sends a message to every loop that has subscribers.
+func (a *App) spreadTo(in *interest, msg []byte, op OpCode) error {
 	var err error
-	b := frame.AppendFrame(make([]byte, 0, frame.HeaderSize(len(msg), false)+len(msg)), op, msg)
+	var b []byte
 	for i, l := range a.loops {
 		if !in.present[i].Load() {
 			continue
+		}
+		if b == nil {
+			b = frame.AppendFrame(make([]byte, 0, frame.HeaderSize(len(msg), false)+len(msg)), op, msg)
 		}
 		if e := l.mail.publish(in, op, b, len(msg)); e != nil {
 			err = e
@@ -117,9 +127,17 @@ func (a *App) fromBroker(m broker.Message) {
 	if m.Binary {
 		op = Binary
 	}
-	if a.started.Load() {
-		_ = a.spread(m.Topic, m.Data, op)
+	if !a.started.Load() {
+		return
 	}
+	in := a.topics.find(m.Topic)
+	if in == nil {
+		return
+	}
+	if w := in.watchers.Load(); w != nil {
+		w.call(m)
+	}
+	_ = a.spreadTo(in, m.Data, op)
 }
 
 // syncBroker brings the broker's subscription of a topic in line with whether

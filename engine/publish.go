@@ -64,6 +64,17 @@ func (c *Conn) Publish(name string, msg []byte, op OpCode) error {
 
 // publish sends a message to a topic's subscribers on every loop and node.
 func (l *Loop) publish(name string, msg []byte, op OpCode, except *Conn) error {
+	err := l.publishHere(name, msg, op, except)
+	if l.app.node != nil && err != ErrTopic {
+		if e := l.app.toBroker(name, msg, op); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// publishHere sends a message to a topic's subscribers and watchers on this node.
+func (l *Loop) publishHere(name string, msg []byte, op OpCode, except *Conn) error {
 	if name == "" || len(name) > MaxTopicLen {
 		return ErrTopic
 	}
@@ -78,18 +89,15 @@ func (l *Loop) publish(name string, msg []byte, op OpCode, except *Conn) error {
 		l.logged(t, except, op, len(msg), start)
 	}
 	var err error
-	if len(l.app.loops) > 1 {
-		if in == nil {
-			in = l.app.topics.find(name)
-		}
-		if in != nil {
-			err = l.spread(in, msg, op)
-		}
+	if in == nil && (len(l.app.loops) > 1 || l.app.watches.Load() > 0) {
+		in = l.app.topics.find(name)
 	}
-	if l.app.node != nil {
-		if e := l.app.toBroker(name, msg, op); err == nil {
-			err = e
-		}
+	if in == nil {
+		return nil
+	}
+	in.tell(name, msg, op)
+	if len(l.app.loops) > 1 {
+		err = l.spread(in, msg, op)
 	}
 	return err
 }

@@ -46,6 +46,8 @@ type interest struct {
 	past uint64
 	// told is how much FanOut has told of; registry.fanOutMu.
 	told uint64
+	// watchers is nil while there are none.
+	watchers atomic.Pointer[watchers]
 }
 
 // registry finds a topic's interest by name.
@@ -63,25 +65,21 @@ func (r *registry) find(name string) *interest {
 	return r.topics[name]
 }
 
-// enter notes that a loop has subscribers. first is true for the App's first.
+// enter notes that a loop has subscribers. first is true when nobody on
+// the App was interested in the topic.
 func (r *registry) enter(l *Loop, t *topic) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	in := r.topics[t.name]
-	if in == nil {
-		in = &interest{name: t.name, present: make([]atomic.Bool, r.loops), local: make([]*topic, r.loops)}
-		r.topics[t.name] = in
-		in.at = len(r.list)
-		r.list = append(r.list, in)
-	}
+	in := r.ensure(t.name)
 	t.app = in
 	in.local[l.id] = t
 	in.present[l.id].Store(true)
 	in.loops++
-	return in.loops == 1
+	return in.loops == 1 && in.watchers.Load() == nil
 }
 
-// exit notes that a loop has none left. last is true when no loop has.
+// exit notes that a loop has none left. last is true when nobody is interested in
+// the topic any more.
 func (r *registry) exit(l *Loop, t *topic) (last bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,16 +88,34 @@ func (r *registry) exit(l *Loop, t *topic) (last bool) {
 	in.local[l.id] = nil
 	in.past += t.fannedOut.Load()
 	in.loops--
-	if in.loops == 0 {
-		delete(r.topics, t.name)
-		last := len(r.list) - 1
-		moved := r.list[last]
-		r.list[in.at], moved.at = moved, in.at
-		r.list[last] = nil
-		r.list = r.list[:last]
-		return true
+	return r.dropIfUnused(in)
+}
+
+// ensure returns a topic's interest, which it makes if there is none. mu is held.
+func (r *registry) ensure(name string) *interest {
+	in := r.topics[name]
+	if in == nil {
+		in = &interest{name: name, present: make([]atomic.Bool, r.loops), local: make([]*topic, r.loops)}
+		r.topics[name] = in
+		in.at = len(r.list)
+		r.list = append(r.list, in)
 	}
-	return false
+	return in
+}
+
+// dropIfUnused forgets a topic that has neither subscribers nor watchers. mu is
+// held.
+func (r *registry) dropIfUnused(in *interest) bool {
+	if in.loops > 0 || in.watchers.Load() != nil {
+		return false
+	}
+	delete(r.topics, in.name)
+	last := len(r.list) - 1
+	moved := r.list[last]
+	r.list[in.at], moved.at = moved, in.at
+	r.list[last] = nil
+	r.list = r.list[:last]
+	return true
 }
 
 // Subscribe adds the connection to a topic. It gets what is published from now

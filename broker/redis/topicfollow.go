@@ -42,15 +42,16 @@ type topicFollower struct {
 	last    cluster.ID
 	number  uint64
 	reading bool
-	again   bool       // reading has to go on: messages may have been missed
-	seen    cluster.ID // the newest that arrived while reading
+	again   bool          // reading has to go on: messages may have been missed
+	seen    cluster.ID    // the newest that arrived while reading
+	begun   chan struct{} // closed when sub is set
 	scratch []logEntry
 }
 
 // follow begins to receive a durable topic. What is published from the moment
 // that the log is looked at will be delivered.
 func (n *topicNode) follow(topic string, addr topicAddress) *topicFollower {
-	f := &topicFollower{n: n, topic: topic, addr: addr}
+	f := &topicFollower{n: n, topic: topic, addr: addr, begun: make(chan struct{})}
 	f.ctx, f.cancel = context.WithCancel(n.ctx)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -66,6 +67,19 @@ func (f *topicFollower) release(late bool) {
 	f.cancel()
 	if f.sub != nil {
 		f.sub.release(late)
+	}
+}
+
+// wait implements receivedTopic: what is published from the moment that the log
+// was looked at is delivered, be it later, from the log.
+func (f *topicFollower) wait(ctx context.Context) error {
+	select {
+	case <-f.begun:
+		return nil
+	case <-f.ctx.Done():
+		return broker.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -114,8 +128,7 @@ func (f *topicFollower) gap(broker.Gap) {
 	f.readLocked()
 }
 
-// acceptLocked delivers an entry, unless that has happened, or this node
-// published it. Entries between the last one and it are missing for good.
+// acceptLocked delivers an entry, unless that has happened. Entries between the last one and it are missing for good.
 func (f *topicFollower) acceptLocked(e *logEntry) {
 	if f.known && e.id.Compare(f.last) <= 0 {
 		return
@@ -129,9 +142,11 @@ func (f *topicFollower) acceptLocked(e *logEntry) {
 		f.n.foundGap(f.topic, f.missingBefore(e))
 	}
 	f.known, f.last, f.number = true, e.id, e.number
-	if e.publisher != f.n.id {
-		f.n.deliver(e.message(f.topic))
+	if e.publisher == f.n.id {
+		f.n.deliverOwn(e.message(f.topic))
+		return
 	}
+	f.n.deliver(e.message(f.topic))
 }
 
 // expiredBefore reports whether the log ended by its age before e began it
@@ -263,6 +278,7 @@ func (f *topicFollower) begin() error {
 func (f *topicFollower) subscribeLocked() {
 	if !f.closed && f.sub == nil {
 		f.sub = f.n.b.hub.subscribe(f.n.out.commands.kind(), f.addr.channel, f)
+		close(f.begun)
 	}
 }
 

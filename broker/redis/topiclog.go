@@ -247,7 +247,7 @@ func (r topicReader) since(ctx context.Context, topic, log string, id cluster.ID
 			return broker.History{}, err
 		}
 	default:
-		h.Complete = len(newest) > 0
+		h.Complete = len(newest) > 0 || id == cluster.ID{}
 	}
 	if len(newest) > 0 {
 		h.Last = newest[0].offset

@@ -81,13 +81,8 @@ type topicBatch struct {
 
 // topicWaiter is a PublishWait for the batch's message number at.
 type topicWaiter struct {
-	at     int
-	answer chan<- topicAnswer
-}
-
-type topicAnswer struct {
-	offset string
-	err    error
+	at   int
+	done func(offset string, err error)
 }
 
 func newTopicQueue(push pushFunc, commands *topicCommands, publisher uint64, maxMessages, maxBytes int) *topicQueue {
@@ -98,12 +93,12 @@ func newTopicQueue(push pushFunc, commands *topicCommands, publisher uint64, max
 	}
 }
 
-// publish queues a copy of a message. answer, if not nil, gets one answer,
-// unless there is an error. Errors are broker.ErrClosed, ErrOverflow and
+// publish queues a copy of a message. done, if not nil, is called once, on the
+// lane's goroutine, unless there is an error. Errors are broker.ErrClosed, ErrOverflow and
 // ErrUnavailable.
 //
 // Hot path: per message.
-func (q *topicQueue) publish(m broker.Message, answer chan<- topicAnswer) error {
+func (q *topicQueue) publish(m broker.Message, done func(string, error)) error {
 	size := len(m.Data) + messageHeader
 	box, err := q.admit(m.Topic, size)
 	if box == nil {
@@ -111,7 +106,7 @@ func (q *topicQueue) publish(m broker.Message, answer chan<- topicAnswer) error 
 	}
 	box.mu.Lock()
 	if err == nil {
-		err = box.addLocked(m, answer)
+		err = box.addLocked(m, done)
 	}
 	if err != nil {
 		box.missLocked(1, reasonOf(err))
@@ -197,7 +192,7 @@ func (q *topicQueue) close() {
 }
 
 // addLocked puts a message into the last batch, or a new one.
-func (o *outbox) addLocked(m broker.Message, answer chan<- topicAnswer) error {
+func (o *outbox) addLocked(m broker.Message, done func(string, error)) error {
 	b := o.lastLocked(len(m.Data) + messageHeader)
 	if b == nil {
 		b = newTopicBatch(o)
@@ -216,8 +211,8 @@ func (o *outbox) addLocked(m broker.Message, answer chan<- topicAnswer) error {
 	}
 	b.buf = appendMessage(b.buf, m.Binary, m.Data)
 	b.payload += len(m.Data) + messageHeader
-	if answer != nil {
-		b.waiters = append(b.waiters, topicWaiter{b.count, answer})
+	if done != nil {
+		b.waiters = append(b.waiters, topicWaiter{b.count, done})
 	}
 	b.count++
 	o.next++
@@ -399,22 +394,26 @@ func (b *topicBatch) answer(r rueidis.RedisResult, err error) {
 		}
 	}
 	for _, w := range b.waiters {
-		a := topicAnswer{err: err}
+		offset := ""
 		if offsets != nil && err == nil {
-			a.offset = offsets[w.at]
+			offset = offsets[w.at]
 		}
-		w.answer <- a
+		w.done(offset, err)
 	}
 }
 
 // publishWait publishes and waits for the answer.
 func (q *topicQueue) publishWait(ctx context.Context, m broker.Message) (offset string, err error) {
-	answer := make(chan topicAnswer, 1)
-	if err := q.publish(m, answer); err != nil {
+	type answer struct {
+		offset string
+		err    error
+	}
+	answers := make(chan answer, 1)
+	if err := q.publish(m, func(offset string, err error) { answers <- answer{offset, err} }); err != nil {
 		return "", err
 	}
 	select {
-	case a := <-answer:
+	case a := <-answers:
 		return a.offset, a.err
 	case <-ctx.Done():
 		return "", ctx.Err()

@@ -61,7 +61,16 @@ type topicNode struct {
 	left  bool // calls
 
 	mu     sync.Mutex
-	topics map[string]func(late bool) // what releases a subscription; nil once the node leaves
+	topics map[string]receivedTopic // nil once the node leaves
+}
+
+// receivedTopic is the subscription of a topic.
+type receivedTopic interface {
+	// release ends it, perhaps late.
+	release(late bool)
+	// wait returns when it has taken effect, or ctx ends. The error is
+	// broker.ErrClosed after release, and ctx's.
+	wait(ctx context.Context) error
 }
 
 // Join implements broker.Topics.
@@ -103,7 +112,7 @@ func newTopicNode(b *Broker, r broker.TopicsReceiver, push pushFunc) *topicNode 
 	n := &topicNode{
 		b: b, id: binary.BigEndian.Uint64(id[:]), r: r,
 		reader: topicReader{b}, reads: make(chan struct{}, topicReadsAtOnce),
-		topics: map[string]func(bool){},
+		topics: map[string]receivedTopic{},
 	}
 	commands := newTopicCommands(b.shardsTopics(), b.opts.Durable, n.id)
 	n.out = newTopicQueue(push, commands, n.id, b.opts.QueueMessages, b.opts.QueueBytes)
@@ -137,21 +146,21 @@ func (n *topicNode) Subscribe(topic string) {
 	commands := n.out.commands
 	addr := commands.address(topic)
 	if addr.durable {
-		n.topics[topic] = n.follow(topic, addr).release
+		n.topics[topic] = n.follow(topic, addr)
 		return
 	}
 	p := &plainTopic{n: n, topic: topic, next: map[uint64]uint64{}}
-	n.topics[topic] = n.b.hub.subscribe(commands.kind(), addr.channel, p).release
+	n.topics[topic] = n.b.hub.subscribe(commands.kind(), addr.channel, p)
 }
 
 // Unsubscribe implements broker.Node.
 func (n *topicNode) Unsubscribe(topic string) {
 	n.mu.Lock()
-	release := n.topics[topic]
+	t := n.topics[topic]
 	delete(n.topics, topic)
 	n.mu.Unlock()
-	if release != nil {
-		release(true)
+	if t != nil {
+		t.release(true)
 	}
 }
 
@@ -169,6 +178,28 @@ func (n *topicNode) PublishWait(ctx context.Context, m broker.Message) (offset s
 		return "", n.out.refuse(m, notTaken(errNotProven))
 	}
 	return n.out.publishWait(ctx, m)
+}
+
+// PublishThen implements broker.Node, with the errors of PublishWait.
+func (n *topicNode) PublishThen(m broker.Message, done func(offset string, err error)) error {
+	if !n.out.commands.address(m.Topic).durable && !n.b.hub.proven() {
+		return n.out.refuse(m, notTaken(errNotProven))
+	}
+	return n.out.publish(m, done)
+}
+
+// Keeps implements broker.Node.
+func (n *topicNode) Keeps(topic string) bool { return n.out.commands.address(topic).durable }
+
+// Ready implements broker.Node.
+func (n *topicNode) Ready(ctx context.Context, topic string) error {
+	n.mu.Lock()
+	t := n.topics[topic]
+	n.mu.Unlock()
+	if t == nil {
+		return broker.ErrClosed
+	}
+	return t.wait(ctx)
 }
 
 // History implements broker.Node.
@@ -208,8 +239,8 @@ func (n *topicNode) Leave() error {
 	n.topics = nil
 	n.mu.Unlock()
 	n.end()
-	for _, release := range topics {
-		release(false)
+	for _, t := range topics {
+		t.release(false)
 	}
 	n.calls.Lock()
 	n.left = true
@@ -229,6 +260,18 @@ func (n *topicNode) deliver(m broker.Message) {
 	defer n.calls.RUnlock()
 	if !n.left {
 		n.r.Deliver(m)
+	}
+}
+
+// deliverOwn is deliver of what this node has published.
+func (n *topicNode) deliverOwn(m broker.Message) {
+	if n.r.Own == nil {
+		return
+	}
+	n.calls.RLock()
+	defer n.calls.RUnlock()
+	if !n.left {
+		n.r.Own(m)
 	}
 }
 

@@ -1,0 +1,255 @@
+package pubsub
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/engine"
+)
+
+// Defaults of Options.
+const (
+	DefaultPing       = 25 * time.Second
+	DefaultMaxTopics  = 128
+	DefaultMaxPending = 256
+	DefaultMaxMembers = 1000
+	DefaultTimeout    = 10 * time.Second
+)
+
+const (
+	// reserve is what answers may queue beyond MaxBackpressure, in bytes.
+	reserve = 64 << 10
+	// workers bounds the requests that wait for the broker at a time.
+	workers = 64
+)
+
+// Account is who a client is and what it may do.
+type Account struct {
+	User    string    // "" for nobody
+	Expires time.Time // zero: never
+	// Subscribe and Publish say of a topic whether it is allowed; nil: all are.
+	Subscribe, Publish func(topic string) bool
+}
+
+// Options are a Server's.
+type Options struct {
+	// App carries the messages. Required.
+	App *engine.App
+	// ClientOf returns what NewClient made for a connection. Required.
+	ClientOf func(*engine.Conn) *Client
+	// Server is this node's id, which clients are told.
+	Server string
+	// Verify tells whose token it is that a client has brought with the op auth. It
+	// may block. A *Refused is told to the client as it is. nil: tokens are refused.
+	Verify func(ctx context.Context, token string) (Account, error)
+	// Ping is what clients are told: how long a connection may be quiet before they
+	// ask whether it is alive. 0: 25 s.
+	Ping time.Duration
+	// MaxPayload is the largest data of a message, in bytes, as published; 0: 16 KiB.
+	MaxPayload int
+	// MaxBackpressure is how many bytes of messages may wait for a slow reader; 0: 64
+	// KiB, negative: no limit. Answers have a little more.
+	MaxBackpressure int
+	// CloseSlow closes a slow reader with 1008 where messages would be dropped.
+	CloseSlow bool
+	// MaxTopics is how many topics a connection may subscribe to; 0: 128.
+	MaxTopics int
+	// MaxPending is how many publications of a connection may wait for the broker; 0:
+	// 256.
+	MaxPending int
+	// Members knows who is subscribed to topics, on every node; nil: there is no
+	// presence.
+	Members any
+	// MaxMembers is how many members of a topic a client is told; 0: 1,000.
+	MaxMembers int
+	// Timeout bounds what the broker is asked; 0: 10 s.
+	Timeout time.Duration
+	// Logger gets what an operator should know, never a line per message; nil:
+	// slog.Default.
+	Logger *slog.Logger
+}
+
+// Refused is why a token is not accepted: a code of the protocol, "unauthorized",
+// "expired" or "unavailable", and a text.
+type Refused struct{ Code, Text string }
+
+func (r *Refused) Error() string { return r.Text }
+
+// Server serves the protocol on connections of one App. Its methods are safe from
+// any goroutine.
+type Server struct {
+	opts  Options
+	jobs  pool
+	count counters
+	ctx   context.Context // ends with Close
+	end   context.CancelFunc
+
+	mu     sync.Mutex // of enter and exit as a whole
+	shards map[*engine.Loop]*shard
+
+	// index is the innermost lock: the broker calls Gap with locks of its own held.
+	index  sync.RWMutex
+	topics map[string]*topic
+}
+
+// New makes a Server. Use its Behavior for the App's routes.
+func New(opts Options) *Server {
+	setDefault(&opts.Ping, DefaultPing)
+	setDefault(&opts.MaxPayload, engine.DefaultMaxPayload)
+	setDefault(&opts.MaxBackpressure, engine.DefaultMaxBackpressure)
+	setDefault(&opts.MaxTopics, DefaultMaxTopics)
+	setDefault(&opts.MaxPending, DefaultMaxPending)
+	setDefault(&opts.MaxMembers, DefaultMaxMembers)
+	setDefault(&opts.Timeout, DefaultTimeout)
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	s := &Server{opts: opts, topics: map[string]*topic{}, shards: map[*engine.Loop]*shard{}}
+	s.jobs.max = workers
+	s.ctx, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+func setDefault[T comparable](value *T, def T) {
+	var zero T
+	if *value == zero {
+		*value = def
+	}
+}
+
+// Behavior makes b serve the protocol: its callbacks but for Upgrade, and its limits
+// of sizes.
+func (s *Server) Behavior(b engine.Behavior) engine.Behavior {
+	b.MaxPayload = envelope(s.opts.MaxPayload)
+	b.Policy = engine.DropNewest
+	if b.MaxBackpressure = s.opts.MaxBackpressure; b.MaxBackpressure > 0 {
+		b.MaxBackpressure += reserve
+	}
+	b.Dropped, b.Subscription = nil, nil
+	b.Open = func(ws *engine.Conn) { s.opts.ClientOf(ws).open(ws) }
+	b.Message = func(ws *engine.Conn, msg []byte, op engine.OpCode) { s.opts.ClientOf(ws).receive(msg, op) }
+	b.Drain = func(ws *engine.Conn) { s.opts.ClientOf(ws).drained() }
+	b.Close = func(ws *engine.Conn, _ engine.StatusCode, _ string) { s.opts.ClientOf(ws).closed() }
+	return b
+}
+
+// envelope is the longest message that may hold so many bytes of data: in base64,
+// beside a topic and a token.
+func envelope(data int) int { return data + data/3 + 2*engine.MaxTopicLen + 16<<10 }
+
+// Gap tells subscribers that the broker has lost messages of a topic, or of all
+// (""): it is for engine.Options.Gap.
+func (s *Server) Gap(name string, g broker.Gap) {
+	s.index.RLock()
+	var told []*topic
+	if name == "" {
+		for _, t := range s.topics {
+			told = append(told, t)
+		}
+	} else if t := s.topics[name]; t != nil {
+		told = append(told, t)
+	}
+	s.index.RUnlock()
+	for _, t := range told {
+		t.spread(delivery{kind: gapDelivery, reason: gapOf(g.Reason), lost: g.Lost, restarted: g.Reason == broker.Restarted})
+	}
+}
+
+// Close ends what waits for the broker. Call when the App was shut down.
+func (s *Server) Close() { s.end() }
+
+// shardOf is the part of the Server that a loop serves.
+func (s *Server) shardOf(l *engine.Loop) *shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.shards[l]
+	if x == nil {
+		x = &shard{server: s, loop: l}
+		s.shards[l] = x
+	}
+	return x
+}
+
+// enter makes a client a subscriber of a topic. Call on the client's loop.
+func (s *Server) enter(c *Client, name string) (*subscription, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.find(name)
+	if t == nil {
+		t = newTopic(s, name)
+		stop, err := s.opts.App.Watch(name, t.deliver)
+		if err != nil {
+			return nil, err
+		}
+		t.stop = stop
+		s.index.Lock()
+		s.topics[name] = t
+		s.index.Unlock()
+	}
+	t.subscribers++
+	return t.add(c), nil
+}
+
+// exit is the end of what enter began. Call on the client's loop.
+func (s *Server) exit(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := sub.local.topic
+	t.remove(sub)
+	if t.subscribers--; t.subscribers == 0 {
+		s.index.Lock()
+		delete(s.topics, t.name)
+		s.index.Unlock()
+		t.stop()
+	}
+}
+
+func (s *Server) find(name string) *topic {
+	s.index.RLock()
+	defer s.index.RUnlock()
+	return s.topics[name]
+}
+
+// pool runs functions, a few at a time. Whoever calls run bounds what waits.
+type pool struct {
+	max int
+
+	mu      sync.Mutex
+	running int
+	queue   []func()
+}
+
+func (p *pool) run(fn func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running == p.max {
+		p.queue = append(p.queue, fn)
+		return
+	}
+	p.running++
+	go p.work(fn)
+}
+
+func (p *pool) work(fn func()) {
+	for fn != nil {
+		fn()
+		fn = p.next()
+	}
+}
+
+func (p *pool) next() func() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		p.queue = nil
+		p.running--
+		return nil
+	}
+	fn := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	return fn
+}

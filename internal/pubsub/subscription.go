@@ -1,0 +1,299 @@
+package pubsub
+
+import (
+	"context"
+
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/codec/cluster"
+)
+
+// beginning is the offset before any log's first message.
+const beginning = "0-0"
+
+type state uint8
+
+const (
+	joining state = iota // the broker is being asked
+	behind               // messages are read from the log
+	live                 // they are sent as they arrive
+)
+
+// subscription is a client's of one topic. It belongs to the client's loop.
+//
+// Messages of a topic that keeps history are sent in the order of the log, each
+// once: after the last one that was sent come those of the log, and from where the
+// log has no more, those that arrive.
+type subscription struct {
+	client   *Client
+	local    *local
+	slot     int // in local.members
+	state    state
+	presence bool // joins and leaves are told
+	gone     bool
+
+	// id is of the request that is to be answered when the client is up to date;
+	// "": it is answered, or has no id.
+	id        string
+	answered  bool
+	recovers  bool
+	recovered bool
+
+	// Of a topic that keeps history: the last message that was sent, the newest that
+	// arrived and was not, and what a page of the log has that waits for a slow
+	// reader.
+	offset  string
+	last    cluster.ID
+	seen    cluster.ID
+	backlog []broker.Message
+	more    bool // behind the backlog
+	page    int  // messages of the next page; 0: pageFirst
+	failed  int  // readings in a row
+	paused  bool // after a failure
+
+	dropped int64 // messages of other topics, since the last gap was told
+}
+
+// subscribe begins a subscription.
+func (c *Client) subscribe(id string, r *request) {
+	s, name := c.server, string(r.topic)
+	var from cluster.ID
+	switch {
+	case c.subs[name] != nil:
+		c.refuse(id, failure{badRequest, "subscribed already"})
+		return
+	case len(c.subs) >= s.opts.MaxTopics:
+		c.refuse(id, failure{limit, "too many topics"})
+		return
+	case !may(c.account.Subscribe, name):
+		c.refuse(id, failure{forbidden, "not allowed to subscribe to this topic"})
+		return
+	}
+	if r.recover {
+		var err error
+		if from, err = cluster.ParseID(string(r.offset)); err != nil {
+			c.refuse(id, failureOf(broker.ErrOffset))
+			return
+		}
+	}
+	sub, err := s.enter(c, name)
+	if err != nil {
+		c.refuse(id, failureOf(err))
+		return
+	}
+	c.subs[name] = sub
+	s.count.subscriptions.Add(1)
+	sub.id, sub.presence, sub.recovers = id, r.presence, r.recover
+	if r.recover {
+		sub.offset, sub.last = string(r.offset), from
+	}
+	c.join(sub)
+}
+
+// join goes on when the broker has the subscription.
+func (c *Client) join(sub *subscription) {
+	s, t := c.server, sub.local.topic
+	if !t.keeps && s.opts.App.Ready(s.ctx, t.name) == nil {
+		sub.begin("", nil) // there is no broker
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.opts.Timeout)
+	if !c.ask(sub.id, func() (then func()) {
+		defer cancel()
+		err := s.opts.App.Ready(ctx, t.name)
+		var h broker.History
+		if err == nil && t.keeps && !sub.recovers {
+			h, err = s.opts.App.History(ctx, t.name, "", 0)
+		}
+		return func() {
+			if !sub.gone {
+				sub.begin(h.Last, err)
+			}
+		}
+	}) {
+		cancel()
+		c.leave(sub)
+	}
+}
+
+// begin ends joining. end is where the log ends, for who does not recover.
+func (sub *subscription) begin(end string, err error) {
+	c, t := sub.client, sub.local.topic
+	switch {
+	case err != nil:
+		c.refuse(sub.id, failureOf(err))
+		c.leave(sub)
+	case !t.keeps:
+		sub.state = live
+		sub.tellUpToDate()
+		if sub.recovers {
+			sub.tellGap(trimmed, -1)
+		}
+	case sub.recovers:
+		sub.state, sub.recovered = behind, true
+		c.pump()
+	default:
+		if end == "" {
+			end = beginning
+		}
+		sub.offset = end
+		sub.last, _ = cluster.ParseID(end)
+		sub.caughtUp()
+	}
+}
+
+// caughtUp goes live, unless something newer has arrived.
+func (sub *subscription) caughtUp() {
+	sub.state = live
+	if sub.seen.Compare(sub.last) > 0 {
+		sub.state = behind
+		return
+	}
+	sub.tellUpToDate()
+}
+
+// tellUpToDate answers the request, once.
+func (sub *subscription) tellUpToDate() {
+	if sub.answered {
+		return
+	}
+	sub.answered = true
+	c, s := sub.client, sub.client.server
+	if sub.recovers {
+		result := recoveredAll
+		if !sub.recovered {
+			result = recoveredPart
+		}
+		s.count.recoveries[result].Add(1)
+	}
+	c.enterMembers(sub)
+	if sub.id == "" {
+		return
+	}
+	b := appendOK(c.room(), sub.id)
+	if sub.offset != "" {
+		b = appendOffset(b, sub.offset)
+	}
+	if sub.recovers {
+		b = append(b, `,"recovered":`...)
+		if sub.recovered {
+			b = append(b, "true"...)
+		} else {
+			b = append(b, "false"...)
+		}
+	}
+	c.answer(append(b, '}'))
+}
+
+// leave ends a subscription.
+func (c *Client) leave(sub *subscription) {
+	if sub.gone {
+		return
+	}
+	sub.gone = true
+	name := sub.local.topic.name
+	delete(c.subs, name)
+	c.server.count.subscriptions.Add(-1)
+	c.exitMembers(sub)
+	c.server.exit(sub)
+}
+
+// deliver takes what has arrived for the topic.
+//
+// Hot path: per message and subscriber.
+func (sub *subscription) deliver(d *delivery) {
+	c, t := sub.client, sub.local.topic
+	switch d.kind {
+	case memberDelivery:
+		if sub.presence && sub.answered && c.fits(d.size) {
+			c.ws.SendPrepared(d.message)
+		}
+		return
+	case gapDelivery:
+		sub.missed(d)
+		return
+	}
+	if !t.keeps || d.offset == "" {
+		sub.send(d)
+		return
+	}
+	switch {
+	case d.id.Compare(sub.last) <= 0 && sub.state == live:
+	case sub.state != live:
+		sub.see(d.id)
+	case !c.fits(d.size):
+		if c.closesSlow() {
+			return
+		}
+		// What does not fit is in the log.
+		sub.state = behind
+		sub.see(d.id)
+		c.server.count.postponed.Add(1)
+	default:
+		c.ws.SendPrepared(d.message)
+		sub.offset, sub.last = d.offset, d.id
+	}
+}
+
+func (sub *subscription) see(id cluster.ID) {
+	if id.Compare(sub.seen) > 0 {
+		sub.seen = id
+	}
+}
+
+// send sends a message that no log has, or counts it as missing.
+func (sub *subscription) send(d *delivery) {
+	c := sub.client
+	if !c.fits(d.size) {
+		if c.closesSlow() {
+			return
+		}
+		sub.dropped++
+		c.dropping = true
+		c.server.count.dropped.Add(1)
+		return
+	}
+	sub.tellDropped()
+	c.ws.SendPrepared(d.message)
+}
+
+// closesSlow closes a client that is too slow, where that is the policy.
+func (c *Client) closesSlow() bool {
+	if c.server.opts.CloseSlow {
+		c.ws.Close(closePolicy, "too slow")
+	}
+	return c.server.opts.CloseSlow
+}
+
+// tellDropped tells how many messages were dropped.
+func (sub *subscription) tellDropped() {
+	if sub.dropped > 0 {
+		n := sub.dropped
+		sub.dropped = 0
+		sub.tellGap(backpressure, n)
+	}
+}
+
+// missed takes a gap that was told by the broker, or a mark where the loop's queue
+// was full.
+func (sub *subscription) missed(d *delivery) {
+	if sub.local.topic.keeps {
+		switch {
+		case sub.state != live:
+			return // reading the log shows what is missing
+		case d.id != cluster.ID{}:
+			sub.state = behind // it is in the log
+			sub.see(d.id)
+			sub.client.pump()
+			return
+		case d.restarted:
+			sub.offset, sub.last = beginning, cluster.ID{}
+		}
+	}
+	sub.tellGap(d.reason, d.lost)
+}
+
+func (sub *subscription) tellGap(why gapReason, lost int64) {
+	c := sub.client
+	c.server.count.gaps[why].Add(1)
+	c.answer(appendGap(c.room(), sub.local.topic.quoted, why, lost))
+}
