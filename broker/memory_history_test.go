@@ -47,7 +47,7 @@ func TestMemoryHistoryAges(t *testing.T) {
 		t.Errorf("after the aged first, which was seen: %+v", h)
 	}
 	pass(40 * time.Second)
-	if h := history(t, n, "t", second); len(h.Messages) != 0 || !h.Complete || h.Last != "" {
+	if h := history(t, n, "t", second); len(h.Messages) != 0 || !h.Complete || h.Last != second {
 		t.Errorf("after the last, when all have aged: %+v", h)
 	}
 	if h := history(t, n, "t", first); h.Complete {

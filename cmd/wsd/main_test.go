@@ -143,7 +143,13 @@ func (r *running) dial(target string, header http.Header) *client {
 func dial(url string, header http.Header) (*client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, br, _, err := ws.Dialer{Header: ws.HandshakeHeaderHTTP(header)}.Dial(ctx, url)
+	d := ws.Dialer{Header: ws.HandshakeHeaderHTTP(header)}
+	if offers := header.Get("Sec-WebSocket-Protocol"); offers != "" {
+		header = header.Clone()
+		header.Del("Sec-WebSocket-Protocol")
+		d.Header, d.Protocols = ws.HandshakeHeaderHTTP(header), strings.Split(offers, ", ")
+	}
+	conn, br, _, err := d.Dial(ctx, url)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/fe4bcecb/wsd/codec/sio"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/internal/limit"
+	"github.com/fe4bcecb/wsd/internal/pubsub"
 )
 
 // textExpired is what raw connections are closed with when their token ends.
@@ -152,7 +153,12 @@ func (s *server) attach(ws *engine.Conn, c *rawClient) {
 	if !c.who.expires.IsZero() {
 		c.timer = time.AfterFunc(time.Until(c.who.expires), func() {
 			s.expired.Add(1)
-			end(closePolicy, textExpired)
+			ws.Loop().Post(func() {
+				if speaker, ok := c.data.(*pubsub.Client); ok {
+					speaker.Expire()
+				}
+				ws.Close(closePolicy, textExpired)
+			})
 		})
 	}
 	if c.who.User != "" {

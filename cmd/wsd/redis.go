@@ -61,12 +61,17 @@ func (s *server) abandonRedis() {
 	_ = s.redis.Close(gone)
 }
 
-// topicsBroker carries /topics/... to other servers; nil without Redis.
+// topicsBroker carries topics to other servers, or keeps their history in memory;
+// nil where there is nothing to do.
 func (s *server) topicsBroker() broker.Topics {
-	if s.redis == nil {
+	if s.redis != nil {
+		return s.redis.Topics()
+	}
+	if s.daemonFlags == nil || len(s.Durable) == 0 {
 		return nil
 	}
-	return s.redis.Topics()
+	durable, _ := parseDurables(s.Durable) // check has read it
+	return &broker.Memory{Durable: durable.find()}
 }
 
 // cluster joins the Socket.IO server with those of other servers.
@@ -122,6 +127,9 @@ type gapLog struct {
 
 // topicGap notes that messages of a topic were lost, or of all ("").
 func (s *server) topicGap(topic string, g broker.Gap) {
+	if s.pubsub != nil {
+		s.pubsub.Gap(topic, g)
+	}
 	l := &s.gaps
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -29,7 +29,6 @@ func TestRedisUsage(t *testing.T) {
 		{"--redis-url-file x", "--adapter classic, sharded or streams"},
 		{"--stream-name x", "mean nothing"},
 		{"--specific-responses", "mean nothing"},
-		{"--durable x=1", "it needs --adapter"},
 		{"--adapter classic", "it needs --redis-url, or REDIS_URL"},
 		{"--adapter pigeon", "--adapter"},
 		{"--adapter classic --redis-url http://x", "--redis-url"},

@@ -30,7 +30,7 @@ type redisFlags struct {
 	SessionPrefix     string        `name:"session-prefix" placeholder:"TEXT" help:"With --adapter streams, what the keys of sessions that may be recovered begin with. Default sio:session:."`
 	ShardedPubSub     bool          `name:"sharded-pubsub" help:"With --adapter streams, questions and answers go by sharded pub/sub: Node's useShardedPubSub."`
 	OnlyPlaintext     bool          `name:"only-plaintext" help:"With --adapter streams, events have no binary data: Node's onlyPlaintext."`
-	Durable           []string      `name:"durable" sep:"none" placeholder:"PATTERN=MESSAGES,AGE" help:"Keep the newest messages of topics (/topics/...) that match, up to a number, an age, or both: 'news/**=1000,24h'. Patterns are those of --sio-allow-join; the first that matches counts. The same on all servers. Repeatable. Default: none."`
+	Durable           []string      `name:"durable" sep:"none" placeholder:"PATTERN=MESSAGES,AGE" help:"Keep the newest messages of topics that match, up to a number, an age, or both: 'news/**=1000,24h', in Redis or with --adapter memory as long as the process lives. Patterns are those of --sio-allow-join; the first that matches counts. The same on all servers. Repeatable. Default: none."`
 	RequestTimeout    time.Duration `name:"request-timeout" default:"5s" help:"How long answers of other servers, and acknowledgements of broadcasts, are awaited. Default ${default}."`
 	CommandTimeout    time.Duration `name:"redis-command-timeout" default:"3s" help:"How long Redis may take for a command. Default ${default}."`
 }
@@ -56,6 +56,9 @@ func (f *redisFlags) check() error {
 	if f.RequestTimeout <= 0 || f.CommandTimeout <= 0 {
 		return usageError(errors.New("--request-timeout and --redis-command-timeout: want more than 0"))
 	}
+	if _, err := parseDurables(f.Durable); err != nil {
+		return usageError(err)
+	}
 	if !f.enabled() {
 		return f.checkAlone()
 	}
@@ -80,9 +83,6 @@ func (f *redisFlags) check() error {
 	if min(f.StreamCount, f.StreamMaxLen, f.StreamReadCount) < 0 {
 		return usageError(errors.New("--stream-count, --stream-max-len and --stream-read-count: want more than 0"))
 	}
-	if _, err := parseDurables(f.Durable); err != nil {
-		return usageError(err)
-	}
 	urls, err := f.urls()
 	if err != nil {
 		return usageError(err)
@@ -102,8 +102,6 @@ func (f *redisFlags) checkAlone() error {
 	case f.ChannelPrefix != "" || f.SubscriptionMode != "" || f.SpecificResponses || f.StreamName != "" ||
 		f.StreamCount != 0 || f.StreamMaxLen != 0 || f.StreamReadCount != 0 || f.SessionPrefix != "" || f.ShardedPubSub || f.OnlyPlaintext:
 		return usageError(errors.New("--channel-prefix, --subscription-mode, --specific-responses, --stream-*, --session-prefix, --sharded-pubsub and --only-plaintext: with --adapter memory they mean nothing"))
-	case len(f.Durable) > 0:
-		return usageError(errors.New("--durable: topics are kept in Redis; it needs --adapter classic, sharded or streams"))
 	}
 	return nil
 }

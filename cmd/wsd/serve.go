@@ -132,6 +132,7 @@ func serveRoutes(s *server) {
 		s.welcome(u, who, nil, engine.Accept{})
 	}))
 	s.app.WS("/topics/{topic...}", s.topics(s.base()))
+	s.pubsubRoutes()
 	s.healthRoutes(func(pattern string, h http.Handler) { s.app.Handle(pattern, h) })
 	s.app.Mount(s.sioFlags.SIOPath, s.sio.io)
 	for _, name := range clientFiles {

@@ -16,6 +16,7 @@ import (
 	"github.com/fe4bcecb/wsd/broker/redis"
 	"github.com/fe4bcecb/wsd/cmd/wsd/metrics"
 	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/internal/pubsub"
 )
 
 // maxLoops bounds --loops: more than any machine has use for.
@@ -49,9 +50,10 @@ type config struct {
 type server struct {
 	config
 	app      *engine.App
-	sio      *sioApp       // nil: wsd echo
-	*access                // nil: wsd echo
-	redis    *redis.Broker // nil: this server is alone
+	sio      *sioApp        // nil: wsd echo
+	*access                 // nil: wsd echo
+	redis    *redis.Broker  // nil: this server is alone
+	pubsub   *pubsub.Server // nil: wsd echo
 	gaps     gapLog
 	metrics  metrics.Set
 	admin    *admin   // nil: wsd echo, or switched off

@@ -4,12 +4,27 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 )
 
-// closeExpired is the close code for a connection whose token has run out: nothing
-// is wrong with what it did, so it is none of RFC 6455's.
-const closeExpired = 4401
+// Account is who a client is and what it may do.
+type Account struct {
+	User string // "" for nobody
+	// Subscribe and Publish say of a topic whether it is allowed; nil: all are.
+	Subscribe, Publish func(topic string) bool
+}
+
+// Renewal verifies a token, and may block. done is called on the connection's loop:
+// it puts the new account in the place of the old one. A *Refused is told to the
+// client: its text, and its code, or if the protocol has no such code unauthorized.
+type Renewal func(ctx context.Context) (done func() Account, err error)
+
+// Refused is why a token is not accepted: a code of the protocol and a text.
+type Refused struct{ Code, Text string }
+
+func (r *Refused) Error() string { return r.Text }
+
+// may asks an account, whose nil allows all.
+func may(allowed func(string) bool, topic string) bool { return allowed == nil || allowed(topic) }
 
 // reauthenticate takes a new token for the connection.
 func (c *Client) reauthenticate(id, token string) {
@@ -18,62 +33,49 @@ func (c *Client) reauthenticate(id, token string) {
 	case token == "":
 		c.refuse(id, failure{badRequest, "token is missing, or empty"})
 		return
-	case s.opts.Verify == nil:
-		c.refuse(id, failure{unauthorized, "this server takes no tokens"})
+	case s.opts.Renew == nil:
+		c.refuse(id, failure{badRequest, "this server takes no tokens"})
 		return
 	}
+	renew := s.opts.Renew(c.ws, token)
 	c.ask(id, func() (then func()) {
 		ctx, cancel := context.WithTimeout(s.ctx, s.opts.Timeout)
 		defer cancel()
-		a, err := s.opts.Verify(ctx, token)
-		return func() { c.verified(id, a, err) }
+		done, err := renew(ctx)
+		return func() { c.renewed(id, done, err) }
 	})
 }
 
-// verified ends reauthenticate.
-func (c *Client) verified(id string, a Account, err error) {
+// renewed ends reauthenticate. Subscriptions that the new account does not allow end.
+func (c *Client) renewed(id string, done func() Account, err error) {
 	var why *Refused
 	switch {
 	case errors.As(err, &why):
-		c.refuse(id, failure{code(max(0, slices.Index(codeNames[:], why.Code))), why.Text})
+		known := slices.Index(codeNames[:], why.Code)
+		if known < 0 {
+			known = int(unauthorized)
+		}
+		c.refuse(id, failure{code(known), why.Text})
 		return
 	case err != nil:
 		c.refuse(id, failure{unavailable, "the token can't be verified now"})
 		return
-	case a.User != c.account.User && c.account.User != "":
-		c.refuse(id, failure{forbidden, "the token is another user's"})
-		return
 	}
-	c.account = a
-	c.watchExpiry()
+	c.account = done()
 	c.ok(id)
-	for _, sub := range c.subs {
-		if !may(a.Subscribe, sub.local.topic.name) {
+	for name, sub := range c.subs {
+		if !may(c.account.Subscribe, name) {
 			c.leave(sub)
 			c.server.count.errors[forbidden].Add(1)
-			c.answer(appendError(c.room(), "", sub.local.topic.name, failure{forbidden, "not allowed to stay subscribed to this topic"}))
+			c.answer(appendError(c.room(), "", name, failure{forbidden, "not allowed to stay subscribed to this topic"}))
 		}
 	}
 }
 
-// watchExpiry closes the connection when its token runs out.
-func (c *Client) watchExpiry() {
-	if c.expiry != nil {
-		c.expiry.Stop()
-		c.expiry = nil
+// Expire tells the client that its token has run out, before the connection is
+// closed for it. Call on the connection's loop.
+func (c *Client) Expire() {
+	if c.ws != nil && !c.gone {
+		c.refuse("", failure{expired, "the token has expired"})
 	}
-	if c.account.Expires.IsZero() {
-		return
-	}
-	loop := c.ws.Loop()
-	c.expiry = time.AfterFunc(time.Until(c.account.Expires), func() { loop.Post(c.expire) })
-}
-
-// expire says that the token has run out, unless there is a newer one.
-func (c *Client) expire() {
-	if c.gone || c.account.Expires.IsZero() || time.Now().Before(c.account.Expires) {
-		return
-	}
-	c.refuse("", failure{expired, "the token has expired"})
-	c.ws.Close(closeExpired, "token expired")
 }

@@ -32,8 +32,6 @@ type Client struct {
 	// topics that are behind.
 	jobs    []job
 	waiting bool
-
-	expiry *time.Timer
 }
 
 // job asks something that may block, and goes on with the answer on the loop.
@@ -71,15 +69,11 @@ func (c *Client) open(ws *engine.Conn) {
 	c.ws, c.shard, c.id = ws, s.shardOf(ws.Loop()), newID()
 	s.count.connections.Add(1)
 	c.answer(appendHello(c.room(), s.opts.Server, c.id, int(s.opts.Ping/time.Second)))
-	c.watchExpiry()
 }
 
 func (c *Client) closed() {
 	c.gone = true
 	c.server.count.connections.Add(-1)
-	if c.expiry != nil {
-		c.expiry.Stop()
-	}
 	for _, sub := range c.subs {
 		c.leave(sub)
 	}
@@ -155,9 +149,6 @@ func (c *Client) receive(msg []byte, op engine.OpCode) {
 		c.askMembers(id, string(r.topic))
 	}
 }
-
-// may asks the account, whose nil allows all.
-func may(allowed func(string) bool, topic string) bool { return allowed == nil || allowed(topic) }
 
 // publish hands a message to the broker, which answers later.
 func (c *Client) publish(id string, r *request) {

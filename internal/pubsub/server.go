@@ -26,14 +26,6 @@ const (
 	workers = 64
 )
 
-// Account is who a client is and what it may do.
-type Account struct {
-	User    string    // "" for nobody
-	Expires time.Time // zero: never
-	// Subscribe and Publish say of a topic whether it is allowed; nil: all are.
-	Subscribe, Publish func(topic string) bool
-}
-
 // Options are a Server's.
 type Options struct {
 	// App carries the messages. Required.
@@ -42,9 +34,9 @@ type Options struct {
 	ClientOf func(*engine.Conn) *Client
 	// Server is this node's id, which clients are told.
 	Server string
-	// Verify tells whose token it is that a client has brought with the op auth. It
-	// may block. A *Refused is told to the client as it is. nil: tokens are refused.
-	Verify func(ctx context.Context, token string) (Account, error)
+	// Renew takes a token that a client has brought with the op auth. It is called on
+	// the connection's loop. nil: tokens are refused.
+	Renew func(ws *engine.Conn, token string) Renewal
 	// Ping is what clients are told: how long a connection may be quiet before they
 	// ask whether it is alive. 0: 25 s.
 	Ping time.Duration
@@ -71,12 +63,6 @@ type Options struct {
 	// slog.Default.
 	Logger *slog.Logger
 }
-
-// Refused is why a token is not accepted: a code of the protocol, "unauthorized",
-// "expired" or "unavailable", and a text.
-type Refused struct{ Code, Text string }
-
-func (r *Refused) Error() string { return r.Text }
 
 // Server serves the protocol on connections of one App. Its methods are safe from
 // any goroutine.

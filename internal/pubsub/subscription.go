@@ -124,10 +124,11 @@ func (sub *subscription) begin(end string, err error) {
 		c.leave(sub)
 	case !t.keeps:
 		sub.state = live
-		sub.tellUpToDate()
 		if sub.recovers {
 			sub.tellGap(trimmed, -1)
 		}
+		sub.offset = "" // there is none
+		sub.tellUpToDate()
 	case sub.recovers:
 		sub.state, sub.recovered = behind, true
 		c.pump()
