@@ -21,6 +21,7 @@ type Refusal struct {
 	// Answer is the HTTP status, or the close code where there was a handshake.
 	Answer int
 	Text   string
+	Route  string         // the pattern that the request came by, "" before it was found
 	Remote netip.AddrPort // of the peer, the zero value where there is none
 }
 
@@ -36,6 +37,10 @@ func (c *Conn) turnAway(cause RefusalCause, status int, text string) {
 func (c *Conn) tellRefused(cause RefusalCause, answer int, text string) {
 	if fn := c.loop.app.opts.Refused; fn != nil {
 		_, remote := c.transportAddrs()
-		fn(Refusal{cause, answer, text, remote})
+		route := ""
+		if c.route != nil {
+			route = c.route.pattern
+		}
+		fn(Refusal{cause, answer, text, route, remote})
 	}
 }

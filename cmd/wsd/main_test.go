@@ -79,11 +79,17 @@ func serve(t *testing.T, args ...string) *running {
 
 func start(t *testing.T, cfg config) *running {
 	t.Helper()
+	cfg.log = slog.New(slog.DiscardHandler)
+	return startLogging(t, cfg)
+}
+
+// startLogging is start with the log of cfg.
+func startLogging(t *testing.T, cfg config) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, stop: cancel, done: make(chan struct{})}
 	type addrs struct{ public, admin string }
 	listening := make(chan addrs, 1)
-	cfg.log = slog.New(slog.DiscardHandler)
 	cfg.started = func(s *server) { r.server = s }
 	cfg.listening = func(addr, admin net.Addr) {
 		a := addrs{public: addr.String()}

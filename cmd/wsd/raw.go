@@ -61,10 +61,15 @@ func besideToken(offers []string) string {
 // rawClientOf is who sits on a connection of admission's routes.
 func rawClientOf(ws *engine.Conn) *rawClient { return ws.UserData().(*rawClient) }
 
-// routeOf names the route of a handshake, for logs: what is behind it may be long,
-// or nobody's business.
-func routeOf(u *engine.Handshake) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(u.Path(), "/"), "/")
+// routeOf names the route of a handshake, for logs.
+func routeOf(u *engine.Handshake) string { return firstSegment(u.Path()) }
+
+// firstSegment is that of a path: what is behind it may be long, or nobody's business.
+func firstSegment(path string) string {
+	if path == "" {
+		return ""
+	}
+	name, _, _ := strings.Cut(path[1:], "/")
 	return "/" + name
 }
 
@@ -80,8 +85,7 @@ func (s *server) admission(b engine.Behavior, accept func(u *engine.Handshake, w
 		case s.full() && s.sioFlags.AtCapacity == "http503":
 			s.reject(u, reasonCapacity, http.StatusServiceUnavailable, textAtCapacity, engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
 		case s.full():
-			s.refusals.add(reasonCapacity, routeOf(u), s.trust.ofHandshake(u).text(), int(closePolicy), textAtCapacity)
-			_ = u.Accept(engine.Accept{UserData: &rawClient{away: true}}) // the client may be gone
+			_ = u.Accept(engine.Accept{UserData: &rawClient{away: true, from: s.trust.ofHandshake(u).addr}}) // the client may be gone
 		case !s.identity.required() && !s.identity.brings(rawCredentials(u)):
 			accept(u, nil)
 		default:
@@ -116,17 +120,22 @@ func (s *server) enter(ws *engine.Conn) bool {
 	c := rawClientOf(ws)
 	switch {
 	case c.away:
-		ws.Close(closePolicy, textAtCapacity)
+		s.sendAway(ws, c, reasonCapacity, textAtCapacity)
 		return false
 	case !s.limiter.enter(c.from):
 		c.away = true
-		s.refusals.add(reasonIP, "", caller{addr: c.from}.text(), int(closePolicy), textPerIP)
-		ws.Close(closePolicy, textPerIP)
+		s.sendAway(ws, c, reasonIP, textPerIP)
 		return false
 	}
 	s.raw.Add(1)
 	s.attach(ws, c)
 	return true
+}
+
+// sendAway closes a connection that is one too many.
+func (s *server) sendAway(ws *engine.Conn, c *rawClient, why reason, text string) {
+	s.refusals.add(why, firstSegment(ws.Info().Route), caller{addr: c.from}.text(), int(closePolicy), text)
+	ws.Close(closePolicy, text)
 }
 
 // leave ends what enter began.

@@ -73,7 +73,7 @@ func (s *server) byEngine(r engine.Refusal) {
 		engine.RefusedCapacity: reasonCapacity,
 		engine.RefusedShutdown: reasonDraining,
 	}[r.Cause]; ok {
-		s.refusals.add(why, "", remote, r.Answer, r.Text)
+		s.refusals.add(why, firstSegment(r.Route), remote, r.Answer, r.Text)
 	}
 }
 

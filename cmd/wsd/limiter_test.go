@@ -1,0 +1,121 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fe4bcecb/wsd/internal/testkit"
+	"github.com/gobwas/ws"
+)
+
+// A place is free again when its connection has ended, whatever carried it.
+func TestPlacesPerAddressAreFreed(t *testing.T) {
+	r := serve(t, "--max-connections-per-ip", "1")
+	for _, target := range []string{"/echo", "/topics/a", sioSocket} {
+		testkit.Eventually(t, func() bool {
+			c, err := dial("ws://"+r.addr+target, nil)
+			if err != nil {
+				return false
+			}
+			c.conn.Close()
+			return true
+		}, patience)
+	}
+	var sid string
+	testkit.Eventually(t, func() bool {
+		resp, body := r.fetch(http.MethodGet, sioPolling, nil)
+		sid = sidOf(body)
+		return resp.StatusCode == 200
+	}, patience)
+	if n := r.server.limiter.addresses.Len(); n != 1 {
+		t.Errorf("%d addresses are known", n)
+	}
+	r.post(sid, "1")
+	testkit.Eventually(t, func() bool { return r.server.limiter.addresses.Len() == 0 }, patience)
+}
+
+func TestMessageRate(t *testing.T) {
+	closing := []string{"--messages-per-second", "0.001", "--message-burst", "3"}
+	dropping := append(closing[:len(closing):len(closing)], "--message-rate-policy", "drop")
+
+	r := serve(t, closing...)
+	echo, topic := r.dial("/echo", nil), r.dial("/topics/a?self=1", nil)
+	for _, c := range []*client{echo, topic} {
+		for range 3 {
+			c.send(ws.OpText, "x")
+			c.expect(ws.OpText, "x")
+		}
+		c.send(ws.OpText, "x")
+		c.expectClose(closePolicy, textMessages)
+	}
+	sio := r.connect("/", "") // CONNECT is a packet as well
+	sio.must(codeForbidden, `"join","a"`)
+	sio.must(codeForbidden, `"join","a"`)
+	sio.emit(`"join","a"`)
+	sio.expectClose(closePolicy, textMessages)
+	if n := r.metric(`wsd_messages_rate_limited_total{action="close"}`); n != 3 {
+		t.Errorf("%v connections were closed", n)
+	}
+
+	r = serve(t, dropping...)
+	echo = r.dial("/echo", nil)
+	for range 5 {
+		echo.send(ws.OpText, "x")
+	}
+	for range 3 {
+		echo.expect(ws.OpText, "x")
+	}
+	sio = r.connect("/", "")
+	for range 4 {
+		sio.emit(`"join","a"`)
+	}
+	testkit.Eventually(t, func() bool { return r.metric(`wsd_messages_rate_limited_total{action="drop"}`) == 4 }, patience)
+	sio.send(ws.OpText, "41") // what is no event is not dropped
+	if r.metric(`wsd_messages_rate_limited_total{action="close"}`) != 0 {
+		t.Error("a connection was closed")
+	}
+}
+
+// A message with attachments is one.
+func TestAttachmentsAreOneMessage(t *testing.T) {
+	r := serve(t, "--messages-per-second", "0.001", "--message-burst", "3")
+	c := r.connect("/", "")
+	c.send(ws.OpText, `452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`)
+	c.send(ws.OpBinary, "a")
+	c.send(ws.OpBinary, "b")
+	c.must(codeForbidden, `"join","a"`)
+}
+
+// Packets of one POST count one by one.
+func TestMessageRateOfAPoller(t *testing.T) {
+	r := serve(t, "--messages-per-second", "0.001", "--message-burst", "3")
+	_, body := r.fetch(http.MethodGet, sioPolling, nil)
+	sid := sidOf(body)
+	r.post(sid, "40")
+	if _, body := r.fetch(http.MethodGet, sioPolling+"&sid="+sid, nil); !strings.HasPrefix(body, "40") {
+		t.Fatalf("%s", body)
+	}
+	r.post(sid, strings.Repeat("42[\"x\"]\x1e", 9)+"42[\"x\"]")
+	testkit.Eventually(t, func() bool { return r.server.sio.io.Engine().Sessions() == 0 }, patience)
+	if n := r.metric(`wsd_messages_rate_limited_total{action="close"}`); n != 1 {
+		t.Errorf("%v connections were closed", n)
+	}
+}
+
+func TestReloadLimits(t *testing.T) {
+	f := newFile(t, "max-connections-per-ip: 0\n")
+	r := serve(t, "--config", f.name)
+	hold := r.dial("/echo", nil)
+	hold.send(ws.OpText, "x")
+	hold.expect(ws.OpText, "x")
+	f.write("max-connections-per-ip: 1\n")
+	r.mustReload("")
+	if _, err := dial("ws://"+r.addr+"/echo", nil); status(err) != http.StatusTooManyRequests {
+		t.Errorf("the limit of a reload is not in force: %v", err)
+	}
+	hold.send(ws.OpText, "x")
+	hold.expect(ws.OpText, "x")
+	f.write("trusted-proxies: [nonsense]\n")
+	r.mustReload("--trusted-proxies")
+}
