@@ -16,7 +16,7 @@ func Nearest(given string, names []string) string {
 	best, least := "", max(2, len(given)/3)+1
 	for _, name := range names {
 		d := distance(plain(given), plain(name))
-		if strings.HasPrefix(name, given) {
+		if len(given) > 2 && strings.HasPrefix(name, given) {
 			d = min(d, 2)
 		}
 		if d < least {
