@@ -4,6 +4,7 @@ import "time"
 
 // LoopStats are one loop's counters since it began.
 type LoopStats struct {
+	Sockets            int    // on the loop now
 	Accepted           uint64 // sockets
 	Opened             uint64 // WebSocket connections
 	HandedOver         uint64 // connections that went to net/http
@@ -109,6 +110,7 @@ func (l *Loop) snapshot() LoopStats {
 	l.snapMu.Lock()
 	defer l.snapMu.Unlock()
 	s := l.lastSnap
+	s.Sockets = int(l.load.Load())
 	l.mail.mu.Lock()
 	defer l.mail.mu.Unlock()
 	s.MailDropped = l.mail.lost

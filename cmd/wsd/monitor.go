@@ -182,7 +182,7 @@ func (m *monitor) loopViews(x *sample, lags []time.Duration, per func(now, befor
 			before = m.now.app.Loops[i]
 		}
 		l := &x.app.Loops[i]
-		views[i] = loopView{ID: i, MessagesIn: per(l.MessagesIn, before.MessagesIn)}
+		views[i] = loopView{ID: i, Connections: l.Sockets, MessagesIn: per(l.MessagesIn, before.MessagesIn)}
 		if i < len(lags) {
 			views[i].Lag = milliseconds(lags[i])
 			views[i].Hung = lags[i] >= hungAfter

@@ -57,9 +57,13 @@ func (f *frame) lines() []string {
 // head says whose figures these are, and whether they are fresh.
 func (f *frame) head() []string {
 	n := &f.last.Nodes[0]
-	left := f.paint(bold, "wsd "+printable(n.ID)) + "  " + f.state(n.State)
-	plain := "wsd " + printable(n.ID) + "  " + n.State
-	more := "  " + printable(n.Version) + "  up " + upFor(f.now.Sub(n.Started))
+	name := "wsd " + printable(n.ID)
+	if most := max(f.width-12, 0); columns(name) > most {
+		name = fit(name, most)
+	}
+	left := f.paint(bold, name) + "  " + f.state(n.State)
+	plain := name + "  " + n.State
+	more := "  " + strings.TrimRight(fit(printable(n.Version), 24), " ") + "  up " + upFor(f.now.Sub(n.Started))
 	right := f.last.Time.Local().Format(time.TimeOnly)
 	style := dim
 	switch silent := f.now.Sub(f.heard); {

@@ -86,9 +86,10 @@ function fill(id, columns, rows, empty) {
     if (!body.querySelector(".empty")) {
       body.replaceChildren();
       const td = make("td", "empty", make("tr", "", body));
-      td.colSpan = columns.length;
     }
-    put(body.querySelector(".empty"), empty);
+    const td = body.querySelector(".empty");
+    td.colSpan = [...table.tHead.rows[0].cells].filter(th => getComputedStyle(th).display !== "none").length;
+    put(td, empty);
     return;
   }
   if (body.querySelector(".empty")) body.replaceChildren();
