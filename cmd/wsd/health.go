@@ -22,10 +22,17 @@ type health struct {
 // out of a balancer would move the connections that live here.
 func (s *server) health() health {
 	h := health{Status: "ok", Connections: s.connections(), Limit: int(s.limit.Load()), Draining: s.isDraining(), Broker: s.brokerHealth()}
+	full := h.Connections >= h.Limit
+	if s.host.worker != nil {
+		// Of all: whoever asks is sent to any of them.
+		if t, ok := s.host.worker.Totals(); ok {
+			h.Connections, h.Limit, full = t.Connections, t.Limit, !t.Accepting
+		}
+	}
 	switch {
 	case h.Draining:
 		h.Status = "draining"
-	case h.Connections >= h.Limit:
+	case full:
 		h.Status = "full"
 	default:
 		h.Accepting = true
@@ -98,8 +105,8 @@ func (s *server) registerReadiness() {
 		return ""
 	})
 	s.notReady(func() string {
-		if n, limit := s.connections(), int(s.limit.Load()); n >= limit {
-			return fmt.Sprintf("capacity: %d of %d connections", n, limit)
+		if h := s.health(); !h.Accepting && !h.Draining {
+			return fmt.Sprintf("capacity: %d of %d connections", h.Connections, h.Limit)
 		}
 		return ""
 	})

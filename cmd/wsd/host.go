@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/fe4bcecb/wsd/cmd/wsd/systemd"
-	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/cmd/wsd/workers"
 )
 
 // host is what the process that runs a server was started with, and whom it tells
@@ -17,11 +18,22 @@ type host struct {
 	public   []net.Listener    // in place of --listen; nil: none
 	admin    net.Listener      // in place of --admin-listen; nil: none
 	notifier *systemd.Notifier // nil: systemd does not ask
+	worker   *workers.Worker   // nil: this is none
+	exit     func(code int)    // ends the process at once
 }
 
-// openHost takes over what systemd has passed on: sockets whose name has "admin" in
-// it are the admin listener's, others the public one's.
+// openHost takes over what the parent of a worker or systemd has passed on: of
+// systemd's sockets those whose name has "admin" in it are the admin listener's, others
+// the public one's.
 func openHost() (h host, err error) {
+	h.exit = os.Exit
+	if h.worker, err = workers.Inherit(); err != nil {
+		return h, err
+	}
+	if w := h.worker; w != nil {
+		h.public, h.admin = w.Public, w.Admin
+		return h, nil
+	}
 	if h.notifier, err = systemd.NewNotifier(); err != nil {
 		return h, err
 	}
@@ -50,6 +62,9 @@ func (h *host) close() {
 		_ = h.admin.Close()
 	}
 	_ = h.notifier.Close()
+	if h.worker != nil {
+		h.worker.Close()
+	}
 }
 
 func closeAll(listeners []net.Listener) {
@@ -61,11 +76,8 @@ func closeAll(listeners []net.Listener) {
 // listen opens the public listeners.
 func (s *server) listen(ctx context.Context) ([]net.Listener, error) {
 	open := s.Anonymous || s.access != nil && s.identity.required()
-	for _, l := range s.host.public {
-		if address, ok := l.Addr().(*net.TCPAddr); ok && !open && !address.IP.IsLoopback() {
-			return nil, usageError(fmt.Errorf("the socket %s is reachable from other machines and anybody may connect: "+
-				"say --anonymous if that is meant, or have wsd serve ask for tokens (--jwt-secret-file, --jwks-url)", address))
-		}
+	if err := checkInherited(s.host.public, open); err != nil {
+		return nil, err
 	}
 	if len(s.host.public) > 0 {
 		return s.host.public, nil
@@ -77,9 +89,23 @@ func (s *server) listen(ctx context.Context) ([]net.Listener, error) {
 	return []net.Listener{l}, nil
 }
 
+// checkInherited is checkListen for sockets that the process was started with.
+func checkInherited(public []net.Listener, open bool) error {
+	for _, l := range public {
+		if address, ok := l.Addr().(*net.TCPAddr); ok && !open && !address.IP.IsLoopback() {
+			return usageError(fmt.Errorf("the socket %s is reachable from other machines and anybody may connect: "+
+				"say --anonymous if that is meant, or have wsd serve ask for tokens (--jwt-secret-file, --jwks-url)", address))
+		}
+	}
+	return nil
+}
+
 // tellHost says that the server is up, and from then on that it is alive. It returns
 // what ends that.
 func (s *server) tellHost() (end func()) {
+	if w := s.host.worker; w != nil {
+		return w.Report(s.workerState, s.orphaned)
+	}
 	s.tellReady()
 	every := s.host.notifier.Watchdog() / 2
 	if every <= 0 {
@@ -116,14 +142,10 @@ func (s *server) feed(every time.Duration, stop <-chan struct{}) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		answered := loopsAnswer(s.app.Loops())
-		select {
-		case <-stop:
-			return
-		case <-answered:
-		}
-		if err := s.host.notifier.Alive(); err != nil {
-			s.log.Warn("systemd was not told that wsd is alive", "err", err)
+		if len(s.pulse.hung(s.app.Loops(), hungAfter)) == 0 {
+			if err := s.host.notifier.Alive(); err != nil {
+				s.log.Warn("systemd was not told that wsd is alive", "err", err)
+			}
 		}
 		select {
 		case <-stop:
@@ -131,26 +153,6 @@ func (s *server) feed(every time.Duration, stop <-chan struct{}) {
 		case <-tick.C:
 		}
 	}
-}
-
-// loopsAnswer returns a channel that is closed when every loop has come round to
-// its mail. Loops that have ended have nobody to look after.
-func loopsAnswer(loops []*engine.Loop) <-chan struct{} {
-	all := make(chan struct{})
-	each := make(chan struct{}, len(loops))
-	waiting := 0
-	for _, l := range loops {
-		if l.Post(func() { each <- struct{}{} }) {
-			waiting++
-		}
-	}
-	go func() {
-		for ; waiting > 0; waiting-- {
-			<-each
-		}
-		close(all)
-	}()
-	return all
 }
 
 // tellStopping says that the drain has begun, which ctx bounds.

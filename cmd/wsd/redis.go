@@ -74,10 +74,13 @@ func (s *server) topicsBroker() broker.Topics {
 	return &broker.Memory{Durable: durable.find()}
 }
 
-// cluster joins the Socket.IO server with those of other servers.
+// cluster joins the Socket.IO server with those of other servers, and of other workers.
 func (s *server) cluster() func(*socketio.Options) {
 	return func(opts *socketio.Options) {
 		opts.RequestTimeout = s.redisFlags.RequestTimeout
+		if s.host.worker != nil {
+			opts.Engine.Elsewhere = s.elsewhere
+		}
 		if s.redis != nil {
 			opts.Cluster, opts.Presence, opts.ServerID = s.redis.Cluster(), s.redis.Presence(), s.sioFlags.ServerID
 		}

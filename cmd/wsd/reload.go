@@ -102,6 +102,9 @@ func (s *server) tryReload() (changed, restart []string, err error) {
 		return nil, nil, err
 	}
 	next := &in.cli.Serve
+	if s.host.worker != nil {
+		next.takeShare(s.host.worker)
+	}
 	if err := next.preflight(context.Background(), s.log); err != nil {
 		return nil, nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -82,8 +83,17 @@ func (c *serveCmd) Run(p *process) error {
 		return err
 	}
 	defer h.close()
+	switch {
+	case h.worker != nil:
+		c.takeShare(h.worker)
+	case c.Workers > 0:
+		return c.supervise(p, h)
+	}
 	cfg := c.config(p)
 	cfg.host = h
+	if h.worker != nil {
+		cfg.log, cfg.stdout = cfg.log.With("worker", c.ServerID), io.Discard
+	}
 	warnOfVariables(p.invocation, cfg.log)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -100,7 +110,10 @@ func (c *serveCmd) check() error {
 	if c.DrainWindow < 0 {
 		return usageError(fmt.Errorf("--drain-window %v: want 0 or more", c.DrainWindow))
 	}
-	return c.daemonFlags.check()
+	if err := c.daemonFlags.check(); err != nil {
+		return err
+	}
+	return c.checkWorkers()
 }
 
 func (c *serveCmd) config(p *process) config {

@@ -114,6 +114,10 @@ func run(ctx context.Context, cfg config) error {
 		Exclusive:      cfg.exclusive,
 	})
 	s.registerReadiness()
+	if err := s.joinWorkers(); err != nil {
+		closeAll(listeners)
+		return err
+	}
 	s.routes(s)
 	s.reloadable()
 	if s.daemonFlags != nil {
@@ -260,7 +264,11 @@ func (s *server) chooseLoops() int {
 
 // announce logs the start.
 func (s *server) announce(addr net.Addr) {
-	s.log.Info("listening",
+	message := "listening"
+	if s.host.worker != nil {
+		message = "a worker listens" // the parent tells of the whole
+	}
+	s.log.Info(message,
 		"address", addr.String(), "admin", s.adminText(), "command", s.command, "version", version, "pid", os.Getpid(),
 		"loops", s.Loops, "max_connections", s.limit.Load(), "max_payload", s.MaxPayload.String(),
 		"idle_timeout", s.idleTimeout.String(), "compression", s.Compression,

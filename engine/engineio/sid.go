@@ -9,8 +9,11 @@ import (
 const (
 	// sidLen is Node's: the sharded adapter tells ids from rooms by it.
 	sidLen    = 20
-	prefixLen = 4
+	prefixLen = PrefixLen
 )
+
+// PrefixLen is the length of what Prefix returns.
+const PrefixLen = 4
 
 // Prefix is what the session ids of a server begin with: four characters of a
 // hash of its id. It tells where a session lives, and no more.

@@ -135,9 +135,15 @@ func (s *Set) Collect(to chan<- prometheus.Metric) {
 // first request comes.
 func (s *Set) Handler() http.Handler {
 	open := sync.OnceValue(func() http.Handler {
-		r := prometheus.NewRegistry()
-		r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		return promhttp.HandlerFor(r, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes})
+		return promhttp.HandlerFor(s.Registry(), promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { open().ServeHTTP(w, r) })
+}
+
+// Registry has the metrics, those of the Go runtime and of the process as well. All
+// must be registered before.
+func (s *Set) Registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
 }

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package workers
+
+import "os"
+
+// There are no workers here.
+var (
+	terminate = os.Kill
+	dump      = os.Kill
+)
