@@ -48,7 +48,8 @@ func (a *App) Drain(ctx context.Context, o DrainOptions) error {
 	a.leaving.Store(true)
 	// HTTP clients that stay connected are told not to.
 	a.web.server.SetKeepAlivesEnabled(false)
-	o.Window = max(0, time.Until(end))
+	// What took its time before must not make the others go all at once.
+	o.Window = max(o.Window/2, time.Until(end))
 	left := make([]drainer, len(a.loops))
 	for i, l := range a.loops {
 		left[i] = drainer{loop: l}

@@ -24,8 +24,6 @@ type Kind struct {
 	Name string
 	// Cookie says that clients are kept on their server by a cookie, not by address.
 	Cookie bool
-	// Checks says that the program asks /health.
-	Checks bool
 
 	config string
 	// private are texts of the configuration, and what stands there for a process
@@ -34,13 +32,15 @@ type Kind struct {
 	command func(config, dir string) []string
 }
 
-// Kinds are all of them.
-var Kinds = []Kind{
-	{Name: "nginx, ip_hash", config: "nginx/ip_hash.conf", private: nginxPrivate, command: nginx},
-	{Name: "nginx, cookie", Cookie: true, config: "nginx/cookie.conf", private: nginxPrivate, command: nginx},
-	{Name: "HAProxy, source", Checks: true, config: "haproxy/source.cfg", private: haproxyPrivate, command: haproxy},
-	{Name: "HAProxy, cookie", Cookie: true, Checks: true, config: "haproxy/cookie.cfg", private: haproxyPrivate, command: haproxy},
-}
+// The kinds.
+var (
+	NginxIPHash   = &Kind{Name: "nginx, ip_hash", config: "nginx/ip_hash.conf", private: nginxPrivate, command: nginx}
+	NginxCookie   = &Kind{Name: "nginx, cookie", Cookie: true, config: "nginx/cookie.conf", private: nginxPrivate, command: nginx}
+	HAProxySource = &Kind{Name: "HAProxy, source", config: "haproxy/source.cfg", private: haproxyPrivate, command: haproxy}
+	HAProxyCookie = &Kind{Name: "HAProxy, cookie", Cookie: true, config: "haproxy/cookie.cfg", private: haproxyPrivate, command: haproxy}
+
+	Kinds = []*Kind{NginxIPHash, NginxCookie, HAProxySource, HAProxyCookie}
+)
 
 var (
 	nginxPrivate = [][2]string{

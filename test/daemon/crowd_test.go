@@ -36,7 +36,10 @@ type member struct {
 		At        int64 // milliseconds
 		Recovered bool
 	}
-	Disconnects []string
+	Disconnects []struct {
+		At     int64 // milliseconds
+		Reason string
+	}
 }
 
 // gather starts a crowd and waits until everybody is in the room.

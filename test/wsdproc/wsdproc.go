@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,14 +67,16 @@ type Process struct {
 	log []string
 }
 
-// Start runs wsd with args and a listening port of its own, and waits until it
-// accepts connections. The process ends with the test at the latest.
+// Start runs wsd with args, and with a listening port of its own unless they name
+// one, and waits until it accepts connections. The process ends with the test at the latest.
 func Start(t testing.TB, args ...string) *Process { return StartLimited(t, 0, args...) }
 
 // StartLimited is Start with at most fds open files; 0: as many as this process.
 func StartLimited(t testing.TB, fds int, args ...string) *Process {
 	t.Helper()
-	args = append(args, "--listen", "127.0.0.1:0")
+	if !slices.Contains(args, "--listen") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
 	if args[0] == "serve" {
 		// In front, so that the test's own comes later and counts.
 		args = append([]string{"serve", "--admin-listen", "127.0.0.1:0"}, args[1:]...)

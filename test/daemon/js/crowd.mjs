@@ -23,19 +23,29 @@ class Member {
     this.notes = []; // [publisher, number] as they came
     this.heard = new Set(); // of the present round
     this.connects = []; // {at, recovered}
-    this.disconnects = []; // reasons
+    this.disconnects = []; // {at, reason}
     this.joined = false;
     this.socket = io(settings.url, {
       transports: transports[this.transport], agent: this.agent, withCredentials: settings.cookies, forceNew: true,
       reconnectionDelay: 100, reconnectionDelayMax: 1000, ...settings.options,
     });
     this.socket.on('connect', () => this.enter());
+    this.socket.on('connect_error', (e) => { this.refused = `${e.message} ${e.description?.message ?? e.description ?? ''}`; });
     this.socket.on('disconnect', (reason) => {
       this.joined = false;
-      this.disconnects.push(reason);
+      this.disconnects.push({ at: Date.now(), reason });
     });
     this.socket.on('say', (_, round, i) => this.heard.add(`${round} ${i}`));
     this.socket.on('note', (from, n) => this.notes.push([from, n]));
+  }
+
+  /** For messages: how it stands with it. */
+  state() {
+    const { connected, recovered } = this.socket;
+    return {
+      transport: this.transport, connected, recovered, joined: this.joined, by: this.socket.io.engine?.transport?.name,
+      connects: this.connects.length, disconnects: this.disconnects, refused: this.refused,
+    };
   }
 
   async enter() {
@@ -63,7 +73,12 @@ const asked = {
   async ready() {
     const there = (m) => m.socket.connected && m.joined
       && (m.transport !== 'upgrade' || m.socket.io.engine.transport.name === 'websocket');
-    await eventually(() => members.every(there), `everybody in the room (${members.filter((m) => !there(m)).length} are not)`, patience);
+    try {
+      await eventually(() => members.every(there), 'everybody in the room', patience);
+    } catch (e) {
+      const outside = members.filter((m) => !there(m));
+      throw new Error(`${e.message}; ${outside.length} are not, such as ${JSON.stringify(outside.slice(0, 5).map((m) => m.state()))}`);
+    }
     return {};
   },
   /** What each says to the room comes to all others, once: the relay acknowledges. */
