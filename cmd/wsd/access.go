@@ -25,14 +25,13 @@ type access struct {
 // renewals counts fresh tokens of clients that are connected.
 type renewals struct{ accepted, refused atomic.Uint64 }
 
-// note counts one by its outcome, which it returns.
-func (r *renewals) note(err error) error {
+// note counts one by its outcome.
+func (r *renewals) note(err error) {
 	if err != nil {
 		r.refused.Add(1)
 	} else {
 		r.accepted.Add(1)
 	}
-	return err
 }
 
 // newAccess makes access of the flags, which were checked.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -84,14 +85,16 @@ func TestAddressOnEveryPath(t *testing.T) {
 		hold.expect(ws.OpText, "in")
 		for i, a := range everyPath {
 			refused := func(ip string) bool {
+				header := from(ip)
+				maps.Copy(header, a.header)
 				if strings.Contains(a.target, "polling") {
-					resp, body := r.fetch(http.MethodGet, a.target, from(ip))
+					resp, body := r.fetch(http.MethodGet, a.target, header)
 					if resp.StatusCode == http.StatusOK {
 						r.hangUp(body)
 					}
 					return resp.StatusCode == http.StatusTooManyRequests
 				}
-				c, err := dial("ws://"+r.addr+a.target, from(ip))
+				c, err := dial("ws://"+r.addr+a.target, header)
 				if err == nil {
 					t.Cleanup(func() { c.conn.Close() })
 				}

@@ -51,6 +51,7 @@ func (s *server) renewPubsub(ws *engine.Conn, token string) pubsub.Renewal {
 	old := rawClientOf(ws).who
 	return func(ctx context.Context) (func() pubsub.Account, error) {
 		who, err := s.identity.reauthenticate(ctx, old, token)
+		s.renewals.note(err)
 		var why *refused
 		switch {
 		case errors.As(err, &why):

@@ -29,7 +29,7 @@ type rawClient struct {
 	meter  limit.Meter
 	member *member     // in the index of users; nil: nobody's
 	timer  *time.Timer // until the token expires; nil: none
-	away   bool        // closed as soon as it is open
+	away   bool        // closed as soon as it is open, or it has ended
 }
 
 // welcome completes a handshake of admission's routes. A client that brings its token
@@ -43,19 +43,29 @@ func (s *server) welcome(u *engine.Handshake, who *account, data any, a engine.A
 	_ = u.Accept(a) // the client may be gone
 }
 
-// besideToken is the first offer that is no token, or the token if that is all; ""
-// where there is no token.
+// isToken reports whether a subprotocol is a token.
+func isToken(offer string) bool { return strings.HasPrefix(offer, tokenProtocol) }
+
+// besideToken is firstOffer where there is a token, else "".
 func besideToken(offers []string) string {
-	isToken := func(name string) bool { return strings.HasPrefix(name, tokenProtocol) }
 	if !slices.ContainsFunc(offers, isToken) {
 		return ""
 	}
+	return firstOffer(offers)
+}
+
+// firstOffer is the first that is no token, or a token if that is all; "" without
+// offers.
+func firstOffer(offers []string) string {
 	for _, name := range offers {
 		if !isToken(name) {
 			return name
 		}
 	}
-	return offers[0]
+	if len(offers) > 0 {
+		return offers[0]
+	}
+	return ""
 }
 
 // rawClientOf is who sits on a connection of admission's routes.
@@ -85,7 +95,10 @@ func (s *server) admission(b engine.Behavior, accept func(u *engine.Handshake, w
 		case s.full() && s.sioFlags.AtCapacity == "http503":
 			s.reject(u, reasonCapacity, http.StatusServiceUnavailable, textAtCapacity, engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
 		case s.full():
-			_ = u.Accept(engine.Accept{UserData: &rawClient{away: true, from: s.trust.ofHandshake(u).addr}}) // the client may be gone
+			_ = u.Accept(engine.Accept{ // the client may be gone
+				UserData:    &rawClient{away: true, from: s.trust.ofHandshake(u).addr},
+				Subprotocol: firstOffer(u.Protocols()),
+			})
 		case !s.identity.required() && !s.identity.brings(rawCredentials(u)):
 			accept(u, nil)
 		default:
@@ -145,6 +158,7 @@ func (s *server) leave(ws *engine.Conn) bool {
 		return false
 	}
 	s.detach(c)
+	c.away = true
 	s.limiter.leave(c.from)
 	s.raw.Add(-1)
 	return true
@@ -156,13 +170,13 @@ func (s *server) attach(ws *engine.Conn, c *rawClient) {
 	if c.who == nil {
 		return
 	}
-	end := func(code engine.StatusCode, reason string) {
-		ws.Loop().Post(func() { ws.Close(code, reason) })
-	}
-	if !c.who.expires.IsZero() {
-		c.timer = time.AfterFunc(time.Until(c.who.expires), func() {
-			s.expired.Add(1)
+	if who := c.who; !who.expires.IsZero() {
+		c.timer = time.AfterFunc(time.Until(who.expires), func() {
 			ws.Loop().Post(func() {
+				if c.who != who || c.away {
+					return // it was renewed, or has ended
+				}
+				s.expired.Add(1)
 				if speaker, ok := c.data.(*pubsub.Client); ok {
 					speaker.Expire()
 				}
@@ -171,7 +185,9 @@ func (s *server) attach(ws *engine.Conn, c *rawClient) {
 		})
 	}
 	if c.who.User != "" {
-		c.member = &member{user: c.who.User, issued: c.who.issued, end: func(why ending) { end(closePolicy, why.String()) }}
+		c.member = &member{user: c.who.User, issued: c.who.issued, end: func(why ending) {
+			ws.Loop().Post(func() { ws.Close(closePolicy, why.String()) })
+		}}
 		s.users.add(c.member)
 		s.revoked.settled(c.member)
 	}

@@ -91,20 +91,20 @@ func TestRefusals(t *testing.T) {
 		closed   ws.StatusCode
 	}{
 		{reasonOrigin, nil, false, []attempt{
-			{"/echo", "/echo", stranger}, {"/topics", "/topics/a", stranger},
+			{"/echo", "/echo", stranger}, {"/topics", "/topics/a", stranger}, {"/pubsub", "/pubsub", stranger},
 			{"/socket.io", sioSocket, stranger}, {"/socket.io", sioPolling, stranger},
-		}, []int{403, 403, 400, 403}, 0},
-		{reasonRate, []string{"--handshakes-per-second", "0.0001"}, true, everyPath, []int{429, 429, 429, 429}, 0},
-		{reasonRate, []string{"--handshakes-per-second-per-ip", "0.0001"}, true, everyPath, []int{429, 429, 429, 429}, 0},
-		{reasonIP, []string{"--max-connections-per-ip", "1"}, true, everyPath, []int{429, 429, 429, 429}, 0},
-		{reasonCapacity, []string{"--max-connections", "1"}, true, everyPath, []int{101, 101, 503, 503}, closePolicy},
-		{reasonCapacity, []string{"--max-connections", "1", "--at-capacity", "http503"}, true, everyPath, []int{503, 503, 503, 503}, 0},
-		{reasonCapacity, []string{"--max-connections", "1", "--at-capacity", "close"}, true, everyPath, []int{101, 101, 101, 503}, closePolicy},
-		{reasonAuth, []string{"--jwt-secret", testSecret}, false, everyPath[:2], []int{401, 401}, 0},
+		}, []int{403, 403, 403, 400, 403}, 0},
+		{reasonRate, []string{"--handshakes-per-second", "0.0001"}, true, everyPath, []int{429, 429, 429, 429, 429}, 0},
+		{reasonRate, []string{"--handshakes-per-second-per-ip", "0.0001"}, true, everyPath, []int{429, 429, 429, 429, 429}, 0},
+		{reasonIP, []string{"--max-connections-per-ip", "1"}, true, everyPath, []int{429, 429, 429, 429, 429}, 0},
+		{reasonCapacity, []string{"--max-connections", "1"}, true, everyPath, []int{101, 101, 101, 503, 503}, closePolicy},
+		{reasonCapacity, []string{"--max-connections", "1", "--at-capacity", "http503"}, true, everyPath, []int{503, 503, 503, 503, 503}, 0},
+		{reasonCapacity, []string{"--max-connections", "1", "--at-capacity", "close"}, true, everyPath, []int{101, 101, 101, 101, 503}, closePolicy},
+		{reasonAuth, []string{"--jwt-secret", testSecret}, false, everyPath[:3], []int{401, 401, 401}, 0},
 		{reasonBadRequest, nil, false, []attempt{
-			{"", "/echo", http.Header{"Sec-WebSocket-Extensions": {"a;=b;"}, "Content-Length": {"1"}}}, {"/topics", "/topics/a?mode=x", nil},
+			{"", "/echo", http.Header{"Sec-WebSocket-Extensions": {"a;=b;"}, "Content-Length": {"1"}}}, {"/topics", "/topics/a?mode=x", nil}, {"/pubsub", "/pubsub", nil},
 			{"/socket.io", "/socket.io/?EIO=3&transport=websocket", nil}, {"/socket.io", "/socket.io/?EIO=4&transport=none", nil},
-		}, []int{400, 400, 400, 400}, 0},
+		}, []int{400, 400, 400, 400, 400}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(append([]string{tt.reason.String()}, tt.args...), " "), func(t *testing.T) {
@@ -134,7 +134,10 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-var everyPath = []attempt{{"/echo", "/echo", nil}, {"/topics", "/topics/a", nil}, {"/socket.io", sioSocket, nil}, {"/socket.io", sioPolling, nil}}
+var everyPath = []attempt{
+	{"/echo", "/echo", nil}, {"/topics", "/topics/a", nil}, {"/pubsub", "/pubsub", http.Header{"Sec-Websocket-Protocol": {"wsd.json.v1"}}},
+	{"/socket.io", sioSocket, nil}, {"/socket.io", sioPolling, nil},
+}
 
 // Socket.IO refuses for the account behind the open packet.
 func TestSIORefusalForAuth(t *testing.T) {

@@ -38,6 +38,16 @@ func TestRawEndsWithItsToken(t *testing.T) {
 		c := r.dial(target, bearerHeader(short))
 		defer c.expectClose(closePolicy, textExpired)
 	}
+	told := speaks(t, r, bearerHeader(short))
+	told.expect(ws.OpText, `{"op":"error","code":"expired","message":"the token has expired"}`)
+	told.expectClose(closePolicy, textExpired)
+	renewed := speaks(t, r, bearerHeader(token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(3 * time.Second) })))
+	renewed.send(ws.OpText, `{"op":"auth","id":1,"token":"`+token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(6 * time.Second) })+`"}`)
+	renewed.expect(ws.OpText, `{"op":"ok","id":1}`)
+	renewed.expect(ws.OpText, `{"op":"error","code":"expired","message":"the token has expired"}`)
+	if n := r.metric(`wsd_reauthentications_total{result="accepted"}`); n != 1 {
+		t.Errorf("%v renewals", n)
+	}
 }
 
 func TestTokenBySubprotocol(t *testing.T) {
@@ -155,12 +165,12 @@ func TestRevocationOverRedis(t *testing.T) {
 	bobs := token(t, mayAll, user("bob"), issued(before))
 
 	type nodes struct {
-		echo, topic *client
-		sio         *sioClient
+		echo, topic, pubsub *client
+		sio                 *sioClient
 	}
 	connect := func(r *running, token string) nodes {
 		t.Helper()
-		n := nodes{r.dial("/echo", bearerHeader(token)), r.dial("/topics/a", bearerHeader(token)), r.connect("/", withToken(token))}
+		n := nodes{r.dial("/echo", bearerHeader(token)), r.dial("/topics/a", bearerHeader(token)), speaks(t, r, bearerHeader(token)), r.connect("/", withToken(token))}
 		n.sio.must(codeForbidden, `"join","x"`) // its handlers have run
 		return n
 	}
@@ -171,12 +181,13 @@ func TestRevocationOverRedis(t *testing.T) {
 	bob := connect(b, bobs)
 
 	closed, err := a.server.revoke(t.Context(), "ann", time.Now())
-	if closed != 3 || err != nil {
+	if closed != 4 || err != nil {
 		t.Errorf("%d closed here, %v", closed, err)
 	}
 	for _, n := range anns {
 		n.echo.expectClose(closePolicy, "token revoked")
 		n.topic.expectClose(closePolicy, "token revoked")
+		n.pubsub.expectClose(closePolicy, "token revoked")
 		n.sio.expectEnd()
 	}
 	bob.echo.send(ws.OpText, "here")

@@ -155,7 +155,9 @@ func (a *sioApp) detach(who *account) {
 // renew handles auth({token}): what a fresh token gives counts from now on. The
 // socket leaves the rooms that neither it nor the flags allow.
 func (a *sioApp) renew(e *socketio.Event) error {
-	return a.renewals.note(a.tryRenew(e))
+	err := a.tryRenew(e)
+	a.renewals.note(err)
+	return err
 }
 
 func (a *sioApp) tryRenew(e *socketio.Event) error {

@@ -84,6 +84,14 @@ func TestTokensAreNotLogged(t *testing.T) {
 	}
 }
 
+func TestInsecureSwitchesAreCounted(t *testing.T) {
+	for want, args := range [][]string{nil, {"--anonymous"}, {"--anonymous", "--insecure-user-from", "auth.userId"}} {
+		if got := serve(t, args...).metric("wsd_insecure_switches"); got != float64(want) {
+			t.Errorf("%v: %v", args, got)
+		}
+	}
+}
+
 // No switch that lowers the guard is silent (centrifugo GHSA-q926-c743-49qj).
 func TestInsecureSwitchesAreLoud(t *testing.T) {
 	c := spawn(t, "serve", "--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--insecure-user-from", "auth.userId", "--anonymous", "--drain-lb-wait", "0s")
