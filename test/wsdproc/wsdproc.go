@@ -4,6 +4,7 @@ package wsdproc
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,23 @@ func Main(m *testing.M, run func(*testing.M) int) int {
 		return 1
 	}
 	return run(m)
+}
+
+// Run runs wsd with args until it ends, which must be soon, and returns what it has
+// written and its exit code.
+func Run(t testing.TB, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout+stopTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	var out, errs strings.Builder
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
+		t.Fatalf("wsd %s: %v\n%s", strings.Join(args, " "), err, errs.String())
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
 // Process is a running wsd.
