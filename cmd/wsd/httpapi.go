@@ -3,17 +3,17 @@ package main
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/fe4bcecb/wsd/cmd/wsd/api"
 	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/internal/pubsub"
 )
 
 // apiRoutes serves the HTTP API below /v1/, and registers what it counts.
 func (s *server) apiRoutes(mux *http.ServeMux) {
 	a := api.New(api.Options{
-		App: s.app, IO: s.sio.io, Redis: s.redis, ServerID: s.sioFlags.ServerID,
+		App: s.app, IO: s.sio.io, PubSub: s.pubsub, Redis: s.redis, ServerID: s.sioFlags.ServerID,
 		Who: whoIs, EndUser: s.endUser, Connections: s.connections, Drain: s.beginDrain,
 		MaxBody: int64(s.APIMaxBody), KeepAnswers: s.APIKeepAnswers, Logger: s.log,
 	})
@@ -22,15 +22,15 @@ func (s *server) apiRoutes(mux *http.ServeMux) {
 }
 
 // whoIs is api.Options.Who.
-func whoIs(ws *engine.Conn) (user string, from netip.Addr, ok bool) {
+func whoIs(ws *engine.Conn) (who api.Client, ok bool) {
 	c, ok := ws.UserData().(*rawClient)
-	switch {
-	case !ok || c.away:
-		return "", from, false
-	case c.who != nil:
-		user = c.who.User
+	if !ok || c.away {
+		return who, false
 	}
-	return user, c.from, true
+	who.From = c.from
+	who.User = userOf(c.who)
+	who.Sub, _ = c.data.(*pubsub.Client) // nil for another route's
+	return who, true
 }
 
 // endUser is api.Options.EndUser.

@@ -5,10 +5,10 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/fe4bcecb/wsd/cmd/wsd/api"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/engine/engineio"
 	"github.com/fe4bcecb/wsd/engine/socketio"
@@ -100,20 +100,20 @@ func (s *server) slowestClients(ctx context.Context) []clientView {
 	// Where a loop does not answer, what there is must do.
 	_ = s.app.Conns(ctx, func(c *engine.Conn) bool {
 		if n := c.Buffered(); list.wants(n) {
-			if user, from, raw := whoIs(c); raw {
+			if who, raw := whoIs(c); raw {
 				x := c.Info()
 				remote := addrText(x.Remote)
-				if from.IsValid() && from != x.Remote.Addr().Unmap() {
-					remote = from.String() // as a trusted proxy says
+				if who.From.IsValid() && who.From != x.Remote.Addr().Unmap() {
+					remote = who.From.String() // as a trusted proxy says
 				}
-				list.add(clientView{Buffered: n, Kind: "raw", ID: strconv.FormatUint(x.ID, 10), User: shown(user), Remote: remote, Path: shown(x.Route), Since: x.Since})
+				list.add(clientView{Buffered: n, Kind: "raw", ID: api.RawID(x.ID), User: shown(who.User), Remote: remote, Path: shown(x.Route), Since: x.Since})
 			}
 		}
 		return true
 	})
 	_ = s.sio.io.Clients(ctx, func(e *engineio.Session, sockets []*socketio.Socket) bool {
 		if n := e.Buffered(); list.wants(n) {
-			view := clientView{Buffered: n, Kind: "sio", ID: shown(e.ID()), Path: e.Transport(), Remote: shown(e.Request().RemoteAddr())}
+			view := clientView{Buffered: n, Kind: "sio", ID: api.SessionID(e), Path: e.Transport(), Remote: shown(e.Request().RemoteAddr())}
 			for _, x := range sockets {
 				if user := x.User(); user != "" {
 					view.User = shown(user)

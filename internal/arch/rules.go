@@ -46,7 +46,7 @@ var rooms = map[string][]string{
 	"docs/examples":     {"engine", "engine/socketio"},
 	"internal/auth":     {},
 	"internal/limit":    {},
-	"internal/pubsub":   {"engine", "broker", "codec", "internal/conv"},
+	"internal/pubsub":   {"engine", "broker", "codec", "internal/conv", "internal/topk"},
 	"internal/poll":     {"internal/conv"},
 	"internal/conv":     {},
 	"internal/topk":     {},

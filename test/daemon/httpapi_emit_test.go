@@ -17,10 +17,10 @@ var sioArgs = []string{"--insecure-user-from", "auth.user", "--anonymous", "--si
 
 // connection is one of GET /v1/connections.
 type connection struct {
-	ID, Kind, Transport, Remote, Route, User string
-	Since                                    time.Time
-	Buffered, Topics                         int
-	Sockets                                  []struct {
+	ID, Kind, Transport, Remote, Route, User, PubSub string
+	Since                                            time.Time
+	Buffered, Topics                                 int
+	Sockets                                          []struct {
 		ID, Nsp, User string
 		Rooms         []string
 	}
@@ -130,7 +130,7 @@ func TestAPIConnections(t *testing.T) {
 	s := wsdproc.Start(t, append([]string{"serve", "--server-id", "me", "--drain-lb-wait", "0s"}, sioArgs...)...)
 	a := apiOf(t, s, "")
 	begun := time.Now().Add(-time.Second)
-	one, two := subscribe(t, s.Addr, "news"), subscribe(t, s.Addr, "news?topic=more")
+	one, two, three := subscribe(t, s.Addr, "news"), subscribe(t, s.Addr, "news?topic=more"), speak(t, s.Addr, "news")
 	l := listen(t, s.Addr,
 		listener{User: "ann", Rooms: []string{"room-1"}},
 		listener{User: "bob", Rooms: []string{"room-1", "room-2"}, Transports: []string{"polling"}},
@@ -143,7 +143,7 @@ func TestAPIConnections(t *testing.T) {
 		return out
 	}
 	all := list("")
-	if all.Server != "me" || all.Total != 6 || all.Matching != 6 || len(all.Connections) != 6 {
+	if all.Server != "me" || all.Total != 7 || all.Matching != 7 || len(all.Connections) != 7 {
 		t.Fatalf("%+v", all)
 	}
 	ids := map[string]connection{}
@@ -151,6 +151,9 @@ func TestAPIConnections(t *testing.T) {
 	for _, c := range all.Connections {
 		ids[c.ID] = c
 		topics += c.Topics
+		if (c.Route == "/pubsub") != (c.PubSub != "") {
+			t.Errorf("%+v", c)
+		}
 		if c.Since.Before(begun) || c.Since.After(time.Now()) || c.Remote == "" || c.Buffered != 0 {
 			t.Errorf("%+v", c)
 		}
@@ -159,10 +162,10 @@ func TestAPIConnections(t *testing.T) {
 			t.Errorf("%+v, then %+v", c, again)
 		}
 	}
-	if len(ids) != 6 || topics != 3 {
+	if len(ids) != 7 || topics != 4 {
 		t.Errorf("%d ids, %d subscriptions", len(ids), topics)
 	}
-	if raw := list("?kind=raw&limit=1"); raw.Matching != 2 || len(raw.Connections) != 1 || raw.Connections[0].Route != "/topics/{topic...}" {
+	if raw := list("?kind=raw&limit=1"); raw.Matching != 3 || len(raw.Connections) != 1 || raw.Connections[0].Route == "" {
 		t.Errorf("%+v", raw)
 	}
 	bob := list("?user=bob&kind=sio")
@@ -194,7 +197,7 @@ func TestAPIConnections(t *testing.T) {
 		}
 	}
 	a.get(200, "/v1/topics", &top)
-	if top.Total != 2 || fmt.Sprint(top.Topics) != "[{news 2} {more 1}]" {
+	if top.Total != 2 || fmt.Sprint(top.Topics) != "[{news 3} {more 1}]" {
 		t.Errorf("%+v", top)
 	}
 
@@ -224,7 +227,7 @@ func TestAPIConnections(t *testing.T) {
 	ended(`{"user":"cid"}`, 2)
 	l.expectGone(2, 3)
 	ended(`{"user":"cid"}`, 0)
-	testkit.Eventually(t, func() bool { return list("").Total == 1 }, patience)
+	testkit.Eventually(t, func() bool { return list("").Total == 2 }, patience)
 	again := listen(t, s.Addr, listener{Rooms: []string{"room-1"}}, listener{})
 	ended(`{"room":"room-1","keep":true}`, 1)
 	again.expectGone(0)
@@ -241,6 +244,7 @@ func TestAPIConnections(t *testing.T) {
 	ended(`{"user":"nobody"}`, 0)
 	slow.Conn.Close()
 	one.Conn.Close()
+	three.Conn.Close()
 }
 
 func sorted(names []string) []string {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fe4bcecb/wsd/internal/testkit"
+	"github.com/fe4bcecb/wsd/test/rawws"
 	"github.com/fe4bcecb/wsd/test/wsdproc"
 )
 
@@ -23,12 +24,47 @@ func clusterNode(t *testing.T, redis *testkit.Redis, id string, args ...string) 
 	return wsdproc.Start(t, append([]string{"serve", "--server-id", id, "--adapter", "classic", "--redis-url", redis.URL(), "--drain-lb-wait", "0s"}, args...)...)
 }
 
+// speak connects to /pubsub and subscribes to a topic.
+func speak(t *testing.T, address, topic string) *rawws.Conn {
+	t.Helper()
+	c, err := rawws.Dial(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Conn.Close() })
+	c.Patience = patience
+	if err := c.Send([]byte(rawws.Request(address, "/pubsub", "Sec-WebSocket-Protocol: wsd.json.v1"))); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := c.ReadResponse(); err != nil || r.Status != http.StatusSwitchingProtocols {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if e, err := c.Next(); err != nil || !strings.HasPrefix(string(e.Payload), `{"op":"hello"`) {
+		t.Fatalf("%v, %v", e, err)
+	}
+	request := fmt.Sprintf(`{"op":"subscribe","id":1,"topic":%q}`, topic)
+	if err := c.Send(rawws.Frame{Fin: true, Op: rawws.Text, Payload: []byte(request)}.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	expectText(t, c, `{"op":"ok","id":1}`)
+	return c
+}
+
+// expectText reads the next message, which must be this text.
+func expectText(t *testing.T, c *rawws.Conn, want string) {
+	t.Helper()
+	if e, err := c.Next(); err != nil || e.Kind != rawws.TextMessage || string(e.Payload) != want {
+		t.Fatalf("%s %s (%v), want %s", e.Kind, e.Payload, err, want)
+	}
+}
+
 // What is published reaches the subscribers of every server, as what it is.
 func TestAPIPublish(t *testing.T) {
 	redis := testkit.StartRedis(t)
 	here, there := clusterNode(t, redis, "a", "--durable", "kept/**=100"), clusterNode(t, redis, "b", "--durable", "kept/**=100")
 	a := apiOf(t, here, "")
 	near, far := subscribe(t, here.Addr, "news"), subscribe(t, there.Addr, "news")
+	enveloped := speak(t, there.Addr, "news")
 	publish := func(body string) {
 		t.Helper()
 		var p published
@@ -56,6 +92,12 @@ func TestAPIPublish(t *testing.T) {
 	}
 	expectEvents(t, near, want...)
 	expectEvents(t, far, want...)
+	for _, data := range []string{
+		`"data":"plain text ü"`, `"data":{"a": [1, 2.50, 12345678901234567890]}`, `"data":17`, `"data":null`, `"data":""`,
+		`"base64":"AAH/"`, `"data":1`, `"data":3`,
+	} {
+		expectText(t, enveloped, `{"op":"message","topic":"news",`+data+`}`)
+	}
 	var p, q published
 	a.post(200, "/v1/publish", `{"topic":"kept/x","data":1}`, &p)
 	a.post(200, "/v1/publish", `{"topic":"kept/x","data":2}`, &q)

@@ -13,6 +13,7 @@ import (
 	"github.com/fe4bcecb/wsd/broker/redis"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/engine/socketio"
+	"github.com/fe4bcecb/wsd/internal/pubsub"
 )
 
 // Options are an API's.
@@ -24,10 +25,12 @@ type Options struct {
 	Redis *redis.Broker
 	// ServerID is this server's name.
 	ServerID string
-	// Who says whose a connection is, "" for nobody, and which client it is from. It
-	// is called on the connection's loop. ok is false for a connection that is no
-	// client of its own, such as one of a Socket.IO client.
-	Who func(*engine.Conn) (user string, from netip.Addr, ok bool)
+	// PubSub serves /pubsub.
+	PubSub *pubsub.Server
+	// Who tells of a WebSocket's client. It is called on the connection's loop. ok is
+	// false for a connection that is no client of its own, such as one of a Socket.IO
+	// client.
+	Who func(*engine.Conn) (c Client, ok bool)
 	// Connections counts the clients of this server.
 	Connections func() int
 	// Drain begins to drain the server.
@@ -40,6 +43,13 @@ type Options struct {
 	// KeepAnswers is how long a request with an idempotency key is remembered.
 	KeepAnswers time.Duration
 	Logger      *slog.Logger
+}
+
+// Client is who is at the other end of a WebSocket that is no Socket.IO client's.
+type Client struct {
+	User string         // "": nobody
+	From netip.Addr     // the zero value where there is none
+	Sub  *pubsub.Client // nil: not of /pubsub
 }
 
 // maxInFlight bounds the requests that are carried out at a time.

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -42,7 +41,8 @@ type Connection struct {
 	Kind      string    `json:"kind"`      // raw or sio
 	Transport string    `json:"transport"` // websocket or polling
 	Remote    string    `json:"remote,omitempty"`
-	Route     string    `json:"route,omitempty"` // of a raw one: the pattern that it came by
+	Route     string    `json:"route,omitempty"`  // of a raw one: the pattern that it came by
+	PubSub    string    `json:"pubsub,omitempty"` // of one of /pubsub: the id that it was told
 	User      string    `json:"user,omitempty"`
 	Since     time.Time `json:"since"`
 	Buffered  int       `json:"buffered"` // bytes that wait for it
@@ -67,11 +67,12 @@ type Connections struct {
 	Connections []Connection `json:"connections"`
 }
 
-// rawID and sessionID name connections.
-func rawID(id uint64) string { return "r" + strconv.FormatUint(id, 10) }
+// RawID names a WebSocket.
+func RawID(id uint64) string { return "r" + strconv.FormatUint(id, 10) }
 
-// sessionID hides the session's id, which whoever knows has the session.
-func sessionID(s *engineio.Session) string {
+// SessionID names a Socket.IO client. It hides the session's id: whoever knows that has
+// the session.
+func SessionID(s *engineio.Session) string {
 	sum := sha256.Sum256([]byte(s.ID()))
 	return "s" + base64.RawURLEncoding.EncodeToString(sum[:12])
 }
@@ -139,8 +140,8 @@ func (a *API) list(ctx context.Context, f filter) (*listing, error) {
 	l := &listing{filter: f}
 	if f.kind != kindSIO {
 		err := a.opts.App.Conns(ctx, func(c *engine.Conn) bool {
-			if user, from, ok := a.opts.Who(c); ok && l.wants(user, c.Buffered()) {
-				l.add(rawConnection(c, user, from))
+			if who, ok := a.opts.Who(c); ok && l.wants(who.User, c.Buffered()) {
+				l.add(rawConnection(c, who))
 			}
 			return true
 		})
@@ -163,24 +164,28 @@ func (a *API) list(ctx context.Context, f filter) (*listing, error) {
 }
 
 // rawConnection describes a WebSocket. Call on its loop.
-func rawConnection(c *engine.Conn, user string, from netip.Addr) Connection {
+func rawConnection(c *engine.Conn, who Client) Connection {
 	x, remote := c.Info(), ""
 	switch {
-	case from.IsValid() && from != x.Remote.Addr().Unmap():
-		remote = from.String() // a proxy has told
+	case who.From.IsValid() && who.From != x.Remote.Addr().Unmap():
+		remote = who.From.String() // a proxy has told
 	case x.Remote.IsValid():
 		remote = x.Remote.String()
 	}
-	return Connection{
-		ID: rawID(x.ID), Kind: kindRaw, Transport: engineio.WebSocket, Remote: remote, Route: x.Route,
-		User: user, Since: x.Since.UTC(), Buffered: x.Buffered, Topics: x.Topics,
+	out := Connection{
+		ID: RawID(x.ID), Kind: kindRaw, Transport: engineio.WebSocket, Remote: remote, Route: x.Route,
+		User: who.User, Since: x.Since.UTC(), Buffered: x.Buffered, Topics: x.Topics,
 	}
+	if who.Sub != nil {
+		out.PubSub, out.Topics = who.Sub.ID(), who.Sub.NumTopics()
+	}
+	return out
 }
 
 // sioConnection describes a session. Call on its loop.
 func sioConnection(s *engineio.Session, sockets []*socketio.Socket) Connection {
 	x := Connection{
-		ID: sessionID(s), Kind: kindSIO, Transport: s.Transport(), Remote: s.Request().RemoteAddr(),
+		ID: SessionID(s), Kind: kindSIO, Transport: s.Transport(), Remote: s.Request().RemoteAddr(),
 		User: userOf(sockets, ""), Since: s.Request().Time().UTC().Truncate(time.Second), Buffered: s.Buffered(),
 	}
 	for _, socket := range sockets {
@@ -226,7 +231,7 @@ func (a *API) connections(ctx context.Context, _ *http.Request, query url.Values
 func (a *API) connection(ctx context.Context, r *http.Request, _ url.Values) (any, error) {
 	var found *Connection
 	err := a.find(ctx, r.PathValue("id"),
-		func(c *engine.Conn, user string, from netip.Addr) { x := rawConnection(c, user, from); found = &x },
+		func(c *engine.Conn, who Client) { x := rawConnection(c, who); found = &x },
 		func(s *engineio.Session, sockets []*socketio.Socket) { x := sioConnection(s, sockets); found = &x },
 	)
 	if err != nil {
@@ -236,7 +241,7 @@ func (a *API) connection(ctx context.Context, r *http.Request, _ url.Values) (an
 }
 
 // find calls raw or sio for the connection of an id, on its loop.
-func (a *API) find(ctx context.Context, id string, raw func(c *engine.Conn, user string, from netip.Addr), sio func(*engineio.Session, []*socketio.Socket)) error {
+func (a *API) find(ctx context.Context, id string, raw func(*engine.Conn, Client), sio func(*engineio.Session, []*socketio.Socket)) error {
 	ctx, cancel := context.WithTimeout(ctx, walkTimeout)
 	defer cancel()
 	found := false
@@ -248,14 +253,14 @@ func (a *API) find(ctx context.Context, id string, raw func(c *engine.Conn, user
 			break
 		}
 		_, err = a.opts.App.Conn(ctx, n, func(c *engine.Conn) {
-			if user, from, ok := a.opts.Who(c); ok {
+			if who, ok := a.opts.Who(c); ok {
 				found = true
-				raw(c, user, from)
+				raw(c, who)
 			}
 		})
 	case strings.HasPrefix(id, "s"):
 		err = a.opts.IO.Clients(ctx, func(s *engineio.Session, sockets []*socketio.Socket) bool {
-			if sessionID(s) == id {
+			if SessionID(s) == id {
 				found = true
 				sio(s, sockets)
 			}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/engine"
@@ -98,7 +97,7 @@ func (req *DisconnectRequest) closeRaw(c *engine.Conn) {
 
 func (a *API) disconnectOne(ctx context.Context, req *DisconnectRequest) (any, error) {
 	err := a.find(ctx, req.Connection,
-		func(c *engine.Conn, _ string, _ netip.Addr) { req.closeRaw(c) },
+		func(c *engine.Conn, _ Client) { req.closeRaw(c) },
 		func(s *engineio.Session, sockets []*socketio.Socket) {
 			for _, socket := range sockets {
 				socket.Disconnect(!req.Keep)
@@ -185,7 +184,7 @@ func (a *API) closeUser(ctx context.Context, req *DisconnectRequest) (closed int
 	ctx, cancel := context.WithTimeout(ctx, walkTimeout)
 	defer cancel()
 	err = a.opts.App.Conns(ctx, func(c *engine.Conn) bool {
-		if user, _, ok := a.opts.Who(c); ok && user == req.User && !req.Keep {
+		if who, ok := a.opts.Who(c); ok && who.User == req.User && !req.Keep {
 			req.closeRaw(c)
 			closed++
 		}

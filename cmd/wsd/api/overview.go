@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -126,10 +127,29 @@ func (a *API) topics(_ context.Context, _ *http.Request, query url.Values) (any,
 		return nil, err
 	}
 	out := Topics{Server: a.opts.ServerID, Total: a.opts.App.NumTopics(), Topics: []Topic{}}
-	for _, x := range a.opts.App.TopTopics(limit) {
+	for _, x := range a.topTopics(limit) {
 		out.Topics = append(out.Topics, Topic{x.Name, x.Count})
 	}
 	return out, nil
+}
+
+// subscribers is how many a topic has on this server, by whichever path.
+func (a *API) subscribers(topic string) int {
+	return a.opts.App.NumSubscribers(topic) + a.opts.PubSub.Subscribers(topic)
+}
+
+// topTopics are the topics with the most subscribers, among those that have the most
+// by one path.
+func (a *API) topTopics(limit int) []topk.Item {
+	top := topk.List{Limit: limit}
+	seen := map[string]bool{}
+	for _, x := range slices.Concat(a.opts.App.TopTopics(maxLimit), a.opts.PubSub.TopTopics(maxLimit)) {
+		if n := a.subscribers(x.Name); n > 0 && !seen[x.Name] {
+			seen[x.Name] = true
+			top.Add(x.Name, n)
+		}
+	}
+	return top.Items()
 }
 
 func (a *API) user(ctx context.Context, r *http.Request, _ url.Values) (any, error) {

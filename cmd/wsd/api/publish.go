@@ -95,7 +95,7 @@ func (a *API) publishOne(ctx context.Context, topic string, data []byte, op engi
 	}
 	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
-	local := a.opts.App.NumSubscribers(topic)
+	local := a.subscribers(topic)
 	offset, err := a.opts.App.PublishWait(ctx, topic, data, op)
 	return Published{Offset: offset, Local: local}, err
 }
