@@ -254,7 +254,7 @@ function showTrouble(node) {
 }
 
 function showLoops(node) {
-  fill("loops", [["Loop", "", 52], ["Connections", "num", 92], ["In /s", "num", 64], ["Busy", "num", 56], ["", ""], ["Lag", "num", 76]],
+  fill("loops", [["Loop", "", 52], ["Connections", "num", 92], ["In /s", "num", 64], ["Busy", "num", 56], ["", "wide"], ["Lag", "num", 76]],
     node.loops.map(l => [String(l.id), count(l.connections), rate(l.messages_in), percent(l.busy), { share: l.busy },
       l.hung ? { text: "hangs", tone: "bad" } : { text: ms(l.lag_ms) + " ms", tone: lagTone(l.lag_ms) }]), "No loop runs.");
 }
@@ -346,6 +346,10 @@ function tell(why) {
   if (gone || why === "") {
     $("gone").hidden = !gone;
     $("main").classList.toggle("stale", gone);
+  }
+  if (gone) {
+    put($("state"), "gone");
+    dress($("state"), "pill silent");
   }
   if (gone) put($("gone"), "No word from the server" + (heard ? " since " + new Date(heard).toLocaleTimeString() + ": what is shown is of then" : "") + ". Asked again each second; " + why + ".");
   put($("status"), gone ? "no answer" : paused ? "paused" : "live");
