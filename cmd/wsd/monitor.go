@@ -5,6 +5,8 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +19,9 @@ const (
 	// keptSamples are those of the last five minutes.
 	keptSamples = 300
 )
+
+// loopBusyMetric tells how busy each loop is.
+const loopBusyMetric = "wsd_loop_busy_ratio"
 
 // historyColumns are what is kept of each sample, in the order of monitor.row.
 var historyColumns = []string{
@@ -103,7 +108,7 @@ func (m *monitor) sample() {
 	defer m.sampling.Unlock()
 	lags := m.probeLoops()
 	var x sample
-	readings := m.s.metrics.Read(isTrouble)
+	readings := m.s.metrics.Read(func(name string) bool { return isTrouble(name) || name == loopBusyMetric })
 	x.take(m.s)
 	x.totals = totals{
 		MessagesIn: x.total.MessagesIn, MessagesOut: x.total.FramesOut,
@@ -127,6 +132,11 @@ func (m *monitor) sample() {
 	}
 	m.trouble = x.countTrouble(readings, &m.now, per)
 	m.loops = m.loopViews(&x, lags, per)
+	for _, r := range readings {
+		if i, err := strconv.Atoi(strings.Join(r.Labels, "")); err == nil && r.Name == loopBusyMetric && i < len(m.loops) {
+			m.loops[i].Busy = r.Value
+		}
+	}
 	m.summary = m.summarize(&x, at, per)
 	m.at, m.now = at, x
 	m.addRow(m.summary.row())
@@ -195,6 +205,9 @@ func (m *monitor) loopViews(x *sample, lags []time.Duration, per func(now, befor
 func (m *monitor) summarize(x *sample, at time.Time, per func(now, before uint64) float64) nodeSummary {
 	s, sio := m.s, &x.sio.Engine
 	h := s.health()
+	// Of this process: in a worker, health tells of all.
+	h.Connections, h.Limit = s.connections(), int(s.limit.Load())
+	h.Accepting = !h.Draining && h.Connections < h.Limit
 	n := nodeSummary{
 		ID: s.sioFlags.ServerID, Version: version, Started: m.started, At: at,
 		Accepting: h.Accepting, Draining: h.Draining, Unready: s.reasonsUnready(),

@@ -51,6 +51,9 @@ func (x *sample) countTrouble(readings []metrics.Reading, before *sample, per fu
 	x.counts = map[string]uint64{}
 	list := []trouble{}
 	for _, r := range readings {
+		if !isTrouble(r.Name) {
+			continue
+		}
 		t := trouble{What: troubleMetrics[r.Name], Metric: r.Name, Reason: strings.Join(r.Labels, " "), Total: uint64(r.Value)}
 		key := t.Metric + " " + t.Reason
 		x.counts[key] = t.Total

@@ -7,6 +7,7 @@ const EVERY = 1000, PATIENCE = 5000, KEPT = 300, STALE = 3000;
 const TOKEN = "wsd-admin-token";
 const $ = id => document.getElementById(id);
 
+const worker = new URLSearchParams(location.search).get("worker"); // of a server with several
 let token = sessionStorage.getItem(TOKEN) || "";
 let paused = false;
 let timer = 0;
@@ -311,7 +312,9 @@ async function ask() {
   const abort = new AbortController();
   const late = setTimeout(() => abort.abort(), PATIENCE);
   try {
-    const res = await fetch(new URL("v1/overview?since=" + next, document.baseURI), {
+    const url = new URL("v1/overview?since=" + next, document.baseURI);
+    if (worker) url.searchParams.set("worker", worker);
+    const res = await fetch(url, {
       signal: abort.signal, cache: "no-store", redirect: "error", credentials: "omit",
       headers: token ? { Authorization: "Bearer " + token } : {},
     });
