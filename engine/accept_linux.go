@@ -199,7 +199,7 @@ func (a *App) place(fd int, here *Loop) {
 // accepted begins a connection.
 func (l *Loop) accepted(fd int) {
 	l.stats.Accepted++
-	c := &Conn{fd: int32(fd), flags: notOpen}
+	c := &Conn{fd: int32(fd), flags: notOpen, since: l.micros()}
 	if err := l.attach(c); err != nil {
 		l.stats.Closed[CauseHandshake]++
 		closeSocket(fd)

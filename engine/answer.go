@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/fe4bcecb/wsd/codec/handshake"
 	"github.com/fe4bcecb/wsd/internal/conv"
@@ -218,6 +219,12 @@ func (c *Conn) open(a Accept, rest []byte) {
 	}
 	c.flags |= counted
 	l.stats.Opened++
+	kind := 0
+	if c.route.Layered {
+		kind = 1
+		l.stats.OpenedLayered++
+	}
+	l.stats.Handshakes[kind].observe(HandshakeBounds, uint64(l.micros()-c.since)*uint64(time.Microsecond))
 	c.register()
 	c.user = a.UserData
 	if a.Subprotocol != "" {

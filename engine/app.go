@@ -74,6 +74,7 @@ type Mounter interface {
 // Its methods are safe from any goroutine, registration excepted.
 type App struct {
 	opts           Options
+	epoch          time.Time // from which the loops' clocks count
 	handshakeTicks uint32
 	decisionTicks  uint32
 	routes         routes
@@ -93,15 +94,16 @@ type App struct {
 	brokerMu sync.Mutex
 	joined   map[string]bool // topics subscribed at the broker; brokerMu
 
-	watches      atomic.Int64  // calls of Watch that last
-	published    atomic.Uint64 // by App.Publish, outside of loops
-	count        atomic.Int64  // open WebSocket connections
-	guests       atomic.Int64  // connections and decisions that need goroutines
-	spare        atomic.Bool   // more processors than loops
-	deaf         atomic.Bool   // StopListening was called
-	leaving      atomic.Bool   // Drain or Shutdown has begun: no more clients
-	draining     atomic.Bool   // Shutdown has begun: no more connections
-	unanswered   atomic.Uint64 // connections cut off that did not answer our Close frame
+	watches      atomic.Int64    // calls of Watch that last
+	published    atomic.Uint64   // by App.Publish, outside of loops
+	fanout       SharedHistogram // likewise, and of what other nodes published
+	count        atomic.Int64    // open WebSocket connections
+	guests       atomic.Int64    // connections and decisions that need goroutines
+	spare        atomic.Bool     // more processors than loops
+	deaf         atomic.Bool     // StopListening was called
+	leaving      atomic.Bool     // Drain or Shutdown has begun: no more clients
+	draining     atomic.Bool     // Shutdown has begun: no more connections
+	unanswered   atomic.Uint64   // connections cut off that did not answer our Close frame
 	nextAcceptor atomic.Uint32
 	warnings     limiter
 
@@ -134,6 +136,7 @@ func New(opts Options) *App {
 	}
 	a := &App{
 		opts:           opts,
+		epoch:          time.Now(),
 		handshakeTicks: ticks(opts.HandshakeTimeout),
 		decisionTicks:  ticks(opts.DecisionTimeout),
 		mux:            http.NewServeMux(),

@@ -98,6 +98,9 @@ type Behavior struct {
 	// Manual hands handshakes to the http.Handler of their path, which may call
 	// Upgrade. Without it they are answered on the loop.
 	Manual bool
+	// Layered marks the connections of a protocol server that counts its own
+	// clients: LoopStats tells them apart.
+	Layered bool
 	// CheckOrigin is this route's instead of Options.CheckOrigin; nil: that one.
 	CheckOrigin func(*Handshake) bool
 

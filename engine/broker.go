@@ -89,6 +89,7 @@ func (a *App) unstarted() error {
 // that has subscribers.
 func (a *App) spread(topic string, msg []byte, op OpCode) error {
 	in := a.topics.find(topic)
+	a.fanout.Observe(FanoutBounds, in.size())
 	if in == nil {
 		return nil
 	}

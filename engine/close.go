@@ -46,6 +46,7 @@ const (
 // closeCall is a connection whose Close callback is due.
 type closeCall struct {
 	c      *Conn
+	by     Initiator
 	code   StatusCode
 	reason string
 }
@@ -70,7 +71,7 @@ func (c *Conn) close(cause CloseCause, code StatusCode, reason string) {
 	c.dropHeld()
 	c.setState(stateClosing)
 	l.due[c.idx] = l.after(closeTicks)
-	l.closing[c] = closeCall{c, code, reason}
+	l.closing[c] = closeCall{c, cause.initiator(), code, reason}
 }
 
 // Terminate closes the connection at once, without a Close frame. Call on the
@@ -114,7 +115,7 @@ func (c *Conn) receiveClose(payload []byte) {
 		return // it broke on the way, or was closed as too slow
 	}
 	c.loop.stats.Closed[CausePeer]++
-	c.end(code, text)
+	c.end(CausePeer, code, text)
 	c.linger(true)
 }
 
@@ -144,7 +145,7 @@ func (c *Conn) fail(cause CloseCause, code StatusCode, reason string) {
 	if before == stateOpen {
 		c.loop.stats.Closed[cause]++
 	}
-	c.end(code, reason)
+	c.end(cause, code, reason)
 	c.linger(false)
 }
 
@@ -170,12 +171,12 @@ func (c *Conn) linger(peerDone bool) {
 }
 
 // end has the Close callback called at the end of the turn.
-func (c *Conn) end(code StatusCode, reason string) {
+func (c *Conn) end(cause CloseCause, code StatusCode, reason string) {
 	l := c.loop
 	if _, ok := l.closing[c]; ok {
 		return // our own Close came first: linger reports it
 	}
-	l.closeCalls = append(l.closeCalls, closeCall{c, code, reason})
+	l.closeCalls = append(l.closeCalls, closeCall{c, cause.initiator(), code, reason})
 }
 
 // broken ends a connection whose transport failed.
@@ -191,7 +192,7 @@ func (c *Conn) destroy(cause CloseCause, code StatusCode, reason string) {
 	switch c.state {
 	case stateOpen:
 		l.stats.Closed[cause]++
-		c.end(code, reason)
+		c.end(cause, code, reason)
 	case stateClosing:
 		if end, ok := l.closing[c]; ok {
 			delete(l.closing, c)

@@ -46,6 +46,7 @@ func (c *Conn) sendDeflated(msg []byte, op OpCode) SendResult {
 	}
 	packed, ok := l.compressor.Append(l.packed[:0], msg, int(c.window))
 	l.packed = packed[:0]
+	l.stats.deflated(len(msg), len(packed))
 	if !ok {
 		return c.emit(op, true, false, msg, false)
 	}
@@ -62,6 +63,7 @@ func (c *Conn) sendInContext(msg []byte, op OpCode) SendResult {
 	l := c.loop
 	packed, ok := c.ext.deflate.Append(l.packed[:0], msg)
 	l.packed = packed[:0]
+	l.stats.deflated(len(msg), len(packed))
 	if !ok {
 		packed = msg
 	}
@@ -82,5 +84,7 @@ func (c *Conn) inflate(msg []byte) ([]byte, error) {
 		return nil, err
 	}
 	l.inflated = out[:0]
+	l.stats.Inflated.In += uint64(len(msg))
+	l.stats.Inflated.Out += uint64(len(out))
 	return out, nil
 }

@@ -92,7 +92,7 @@ type Conn struct {
 	state state
 	// window is the server's agreed window in bits, when deflates is set.
 	window uint8
-	since  uint32 // when it opened, in seconds since 1970
+	since  uint32 // when it was accepted, in microseconds, and once open when that was, in seconds; on the loop's clock
 	id     uint64 // see ID
 }
 

@@ -26,7 +26,7 @@ func (c *Conn) register() {
 	l.lastID++
 	// Whose loop it is can be told from it.
 	c.id = l.lastID*uint64(len(l.app.loops)) + uint64(l.id)
-	c.since = uint32(time.Now().Unix())
+	c.since = uint32(l.clock() / time.Second)
 }
 
 // ID names the connection: no other one of this App has the same, nor will have
@@ -56,7 +56,7 @@ func (c *Conn) Info() ConnInfo {
 		ID:       c.id,
 		Loop:     c.loop.id,
 		Route:    c.route.pattern,
-		Since:    time.Unix(int64(c.since), 0),
+		Since:    c.loop.app.epoch.Add(time.Duration(c.since) * time.Second),
 		Buffered: c.Buffered(),
 		UserData: c.user,
 	}

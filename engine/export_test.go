@@ -48,6 +48,13 @@ func (l *Loop) leftovers() string {
 	return left
 }
 
+// Mail is how many functions and publications wait for a loop.
+func (l *Loop) Mail() int {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	return len(l.mail.items)
+}
+
 // CheckTopics holds a loop's topic lists against each other. Call on the loop.
 func (l *Loop) CheckTopics() error {
 	for name, t := range l.topics {

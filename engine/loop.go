@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/fe4bcecb/wsd/codec/deflate"
 	"github.com/fe4bcecb/wsd/codec/frame"
@@ -74,14 +75,19 @@ type Loop struct {
 	closing map[*Conn]closeCall
 	queues  []*queue
 
-	tick      uint32 // seconds since the loop began
+	tick      uint32        // seconds since the loop began
+	began     time.Duration // of this turn, on clock
+	busyAt    time.Duration // when stats.Busy was found, on clock
+	busy      uint64        // stats.Turns.Sum then
+	sampled   time.Duration // when a publication of this turn was made, one of many; 0: none
 	timer     timer
 	resumeAt  []resumption
 	acceptors []*acceptor
 	stats     LoopStats
 
 	snapMu   sync.Mutex
-	lastSnap LoopStats // snapMu
+	lastSnap LoopStats     // snapMu
+	snapping chan struct{} // closed when lastSnap is renewed; nil: nobody has asked; snapMu
 }
 
 type loss struct {
@@ -99,7 +105,8 @@ func newLoop(a *App, id int) (*Loop, error) {
 		closing: map[*Conn]closeCall{},
 	}
 	l.publications.init()
-	p, err := poll.Open(l.turn)
+	l.mail.epoch = a.epoch
+	p, err := poll.Open(l.begin, l.turn)
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
@@ -170,8 +177,23 @@ func (l *Loop) wakeUp() {
 // onLoop reports whether the caller runs on the loop.
 func (l *Loop) onLoop() bool { return l.self.Load() == conv.Goroutine() }
 
-// turn ends an iteration: mail, publications, output, callbacks, releases.
+// clock is the time since the App was made.
+func (l *Loop) clock() time.Duration { return time.Since(l.app.epoch) }
+
+// begin starts an iteration.
+func (l *Loop) begin() { l.began = l.clock() }
+
+// turn ends an iteration.
 func (l *Loop) turn(int) poll.Wait {
+	next := l.work()
+	l.stats.turned(l.clock() - l.began)
+	l.sampled = 0
+	return next
+}
+
+// work is what is left to do in an iteration: mail, publications, output,
+// callbacks, releases.
+func (l *Loop) work() poll.Wait {
 	for round := 0; ; round++ {
 		l.readMail()
 		if l.settled() {
@@ -235,6 +257,7 @@ func (l *Loop) tell() {
 	}
 	for i := 0; i < len(l.closeCalls); i++ {
 		e := l.closeCalls[i]
+		l.count(&e)
 		if e.c.flags&wasOpened != 0 && e.c.route.Close != nil {
 			l.call(e.c, func() { e.c.route.Close(e.c, e.code, e.reason) })
 		}
@@ -242,6 +265,15 @@ func (l *Loop) tell() {
 	}
 	clear(l.closeCalls)
 	l.closeCalls = l.closeCalls[:0]
+}
+
+// count counts a connection that has ended.
+func (l *Loop) count(e *closeCall) {
+	l.stats.Ended[e.by][endCode(e.code)]++
+	if c := e.c; c.flags&wasOpened != 0 && !c.route.Layered {
+		age := max(0, l.began-time.Duration(c.since)*time.Second)
+		l.stats.Lives.observe(LifeBounds, uint64(age))
+	}
 }
 
 // call runs a callback of c outside of a readable event.
@@ -406,7 +438,7 @@ func (l *Loop) takeQueue() *queue {
 		l.queues = l.queues[:n-1]
 		return q
 	}
-	return new(queue)
+	return &queue{stats: &l.stats}
 }
 
 func (l *Loop) giveQueue(q *queue) {

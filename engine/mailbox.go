@@ -3,6 +3,7 @@ package engine
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxMail is how many bytes of publications a loop's mailbox may hold. Beyond
@@ -29,7 +30,10 @@ type mailbox struct {
 	// spare are the buffers of the last reading.
 	spareItems  []mail
 	spareFrames []byte
-	lost        uint64 // publications refused
+	lost        uint64        // publications refused
+	epoch       time.Time     // of the loop's clock
+	published   uint64        // publications taken
+	sampled     time.Duration // when one of the items was put in, on clock; 0: none
 }
 
 // mail is a function, or a publication whose frame is at frames[start:end].
@@ -68,22 +72,27 @@ func (m *mailbox) publish(topic *interest, op OpCode, b []byte, size int) error 
 	m.frames = append(m.frames, b...)
 	m.items = append(m.items, mail{topic: topic, op: op, size: size, start: start, end: len(m.frames)})
 	m.waiting.Store(true)
+	if m.published++; m.published%sampleEvery == 0 && m.sampled == 0 {
+		m.sampled = time.Since(m.epoch)
+	}
 	return nil
 }
 
 // take returns all mail and leaves the box empty. The caller gives the slices
-// back when it has read them.
-func (m *mailbox) take() (items []mail, frames []byte) {
+// back when it has read them. sampled is when one of the publications was put in,
+// or 0.
+func (m *mailbox) take() (items []mail, frames []byte, sampled time.Duration) {
 	if !m.waiting.Load() {
-		return nil, nil
+		return nil, nil, 0
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waiting.Store(false)
-	items, frames = m.items, m.frames
+	items, frames, sampled = m.items, m.frames, m.sampled
+	m.sampled = 0
 	m.items, m.frames = m.spareItems[:0], m.spareFrames[:0]
 	m.spareItems, m.spareFrames = nil, nil
-	return items, frames
+	return items, frames, sampled
 }
 
 func (m *mailbox) give(items []mail, frames []byte) {
@@ -109,9 +118,12 @@ func (m *mailbox) closeIfEmpty() bool {
 
 // readMail runs the functions and logs the publications that arrived.
 func (l *Loop) readMail() {
-	items, frames := l.mail.take()
+	items, frames, sampled := l.mail.take()
 	if items == nil {
 		return
+	}
+	if sampled != 0 {
+		l.sample(sampled)
 	}
 	for i := range items {
 		m := &items[i]

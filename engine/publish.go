@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/fe4bcecb/wsd/codec/deflate"
 	"github.com/fe4bcecb/wsd/codec/frame"
@@ -12,6 +13,8 @@ const (
 	// bytes.
 	maxLog      = 256
 	maxLogBytes = 64 << 10
+	// sampleEvery is how many publications there are to one whose way is timed.
+	sampleEvery = 64
 )
 
 // publications collects what is published in one turn of a loop, so that each
@@ -80,6 +83,9 @@ func (l *Loop) publishHere(name string, msg []byte, op OpCode, except *Conn) err
 	}
 	l.stats.Published++
 	l.makeRoom(len(msg) + frame.MaxHeaderSize)
+	if l.stats.Published%sampleEvery == 0 {
+		l.sample(l.clock())
+	}
 	t := l.topics[name]
 	var in *interest
 	if t != nil {
@@ -92,6 +98,7 @@ func (l *Loop) publishHere(name string, msg []byte, op OpCode, except *Conn) err
 	if in == nil && (len(l.app.loops) > 1 || l.app.watches.Load() > 0) {
 		in = l.app.topics.find(name)
 	}
+	l.stats.Fanout.observe(FanoutBounds, in.size())
 	if in == nil {
 		return nil
 	}
@@ -100,6 +107,14 @@ func (l *Loop) publishHere(name string, msg []byte, op OpCode, except *Conn) err
 		err = l.spread(in, msg, op)
 	}
 	return err
+}
+
+// sample notes when a publication was made, unless an earlier one of this turn is
+// sampled.
+func (l *Loop) sample(at time.Duration) {
+	if l.sampled == 0 {
+		l.sampled = at
+	}
 }
 
 // spread sends a frame to the other loops that have subscribers.
@@ -212,6 +227,10 @@ func (l *Loop) endLog() {
 		l.dirtyTopics[i] = nil
 	}
 	l.dirtyTopics = l.dirtyTopics[:0]
+	if l.sampled != 0 {
+		l.stats.Delivery.observe(TurnBounds, uint64(l.clock()-l.sampled))
+		l.sampled = 0
+	}
 	l.base += uint64(len(l.log))
 	clear(l.log)
 	l.log = l.log[:0]
@@ -239,7 +258,7 @@ func (l *Loop) fanOut(t *topic, slow flags) {
 	var packed []byte
 	l.rotate++
 	at := int(l.rotate % uint32(n))
-	frames, bytes := 0, 0
+	served, bytes := 0, 0
 	for range n {
 		if at == n {
 			at = 0
@@ -261,10 +280,13 @@ func (l *Loop) fanOut(t *topic, slow flags) {
 			c.sentShort(t, sent)
 			continue
 		}
-		frames += len(t.pending)
+		served++
 		bytes += len(b)
 	}
-	l.stats.FramesOut += uint64(frames)
+	for _, i := range t.pending {
+		l.stats.FramesByOp[l.log[i].op&opMask] += uint64(served)
+	}
+	l.stats.FramesOut += uint64(served * len(t.pending))
 	l.stats.BytesOut += uint64(bytes)
 }
 
@@ -306,6 +328,7 @@ func (l *Loop) deflatePublication(p *publication) bool {
 	}
 	body, ok := l.compressor.Append(l.packed[:0], l.payload(p), deflate.MaxWindowBits)
 	l.packed = body[:0]
+	l.stats.deflated(p.size, len(body))
 	if !ok {
 		return false
 	}
@@ -349,11 +372,11 @@ func (c *Conn) sentShort(t *topic, sent int) {
 		b := l.keep(p, deflated)
 		if sent >= len(b) {
 			sent -= len(b)
-			l.stats.sent(len(b))
+			l.stats.sent(p.op, len(b))
 			continue
 		}
 		if sent > 0 {
-			l.stats.sent(len(b))
+			l.stats.sent(p.op, len(b))
 			c.queue().push(b[sent:], true)
 			sent = 0
 			c.arm()
@@ -364,7 +387,7 @@ func (c *Conn) sentShort(t *topic, sent int) {
 			c.arm()
 		}
 		if c.state == stateOpen && c.admit(len(b)) {
-			l.stats.sent(len(b))
+			l.stats.sent(p.op, len(b))
 			c.queue().push(b, false)
 		}
 	}

@@ -15,9 +15,10 @@ const (
 // or, once armed, for a slow reader. An idle connection has none.
 type queue struct {
 	items []item
-	head  int // first item not sent
-	off   int // bytes of it that were sent
-	bytes int // bytes that wait
+	head  int        // first item not sent
+	off   int        // bytes of it that were sent
+	bytes int        // bytes that wait
+	stats *LoopStats // of the loop whose queue it is
 	arena []byte
 	// armed is true when the kernel refused output and will tell when it takes
 	// more.
@@ -53,12 +54,18 @@ func (q *queue) push(b []byte, keep bool) {
 		q.items, q.head = q.items[:n], 0
 	}
 	q.items = append(q.items, item{b, keep})
-	q.bytes += len(b)
+	q.grow(len(b))
+}
+
+// grow counts n more bytes, or fewer.
+func (q *queue) grow(n int) {
+	q.bytes += n
+	q.stats.Buffered += n
 }
 
 // sent removes n bytes from the head.
 func (q *queue) sent(n int) {
-	q.bytes -= n
+	q.grow(-n)
 	n += q.off
 	for q.head < len(q.items) && n >= len(q.items[q.head].b) {
 		n -= len(q.items[q.head].b)
@@ -79,10 +86,21 @@ func (q *queue) dropOldest() int {
 		copy(q.items[q.head+1:i+1], q.items[q.head:i])
 		q.items[q.head] = item{}
 		q.head++
-		q.bytes -= n
+		q.grow(-n)
 		return n
 	}
 	return 0
+}
+
+// setArmed notes whether the kernel refuses output.
+func (q *queue) setArmed(armed bool) {
+	switch {
+	case armed && !q.armed:
+		q.stats.Slow++
+	case !armed && q.armed:
+		q.stats.Slow--
+	}
+	q.armed = armed
 }
 
 func (q *queue) empty() bool { return q.head == len(q.items) }
@@ -97,5 +115,7 @@ func (q *queue) reset() {
 	if cap(arena) > keepArena {
 		arena = nil
 	}
-	*q = queue{items: items, arena: arena}
+	q.grow(-q.bytes)
+	q.setArmed(false)
+	*q = queue{items: items, arena: arena, stats: q.stats}
 }

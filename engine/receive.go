@@ -133,7 +133,7 @@ func (c *Conn) receiveShort(data []byte) []byte {
 		}
 		l := c.loop
 		l.heard = true
-		l.stats.MessagesIn++
+		l.stats.received(op)
 		if c.route.Message != nil {
 			c.route.Message(c, msg, op)
 		}
@@ -288,7 +288,7 @@ func (c *Conn) deliverMessage(msg []byte, op OpCode, compressed, checked bool) {
 		c.failProtocol(frame.ErrInvalidUTF8)
 		return
 	}
-	c.loop.stats.MessagesIn++
+	c.loop.stats.received(op)
 	if c.route.Message != nil {
 		c.route.Message(c, msg, op)
 	}
@@ -314,6 +314,7 @@ func (c *Conn) receiveControl(op OpCode, payload []byte) {
 			c.route.Ping(c, payload)
 		}
 	case ws.OpPong:
+		c.timePong(payload)
 		if c.state == stateOpen && c.route.Pong != nil {
 			c.route.Pong(c, payload)
 		}

@@ -37,7 +37,7 @@ func (c *Conn) Send(msg []byte, op OpCode) SendResult {
 	if l := c.loop; c.flags&plainAndCorked == isCorked && len(l.log) == 0 && l.fits(len(msg)) {
 		before := len(l.cork)
 		l.cork = append(frame.AppendHeader(l.cork, true, false, op, len(msg)), msg...)
-		l.stats.sent(len(l.cork) - before)
+		l.stats.sent(op, len(l.cork)-before)
 		return Sent
 	}
 	return c.sendSlow(msg, op)
@@ -139,7 +139,7 @@ func (c *Conn) emit(op OpCode, fin, rsv1 bool, payload []byte, keep bool) SendRe
 		if l.fits(len(payload)) {
 			before := len(l.cork)
 			l.cork = append(frame.AppendHeader(l.cork, fin, rsv1, op, len(payload)), payload...)
-			l.stats.sent(len(l.cork) - before)
+			l.stats.sent(op, len(l.cork)-before)
 			return Sent
 		}
 		l.flushCork()
@@ -161,7 +161,7 @@ func (l *Loop) fits(n int) bool {
 func (c *Conn) emitLarge(op OpCode, fin, rsv1 bool, payload []byte) SendResult {
 	l := c.loop
 	head := frame.AppendHeader(l.cork[:0], fin, rsv1, op, len(payload))
-	l.stats.sent(len(head) + len(payload))
+	l.stats.sent(op, len(head)+len(payload))
 	if l.fits(len(payload)) {
 		l.cork = append(head, payload...)
 		return Sent
@@ -202,7 +202,7 @@ func (c *Conn) corkFrame(b []byte) SendResult {
 		}
 	}
 	l.cork = append(l.cork, b...)
-	l.stats.sent(len(b))
+	l.stats.sent(opOf(b), len(b))
 	return Sent
 }
 
@@ -224,7 +224,7 @@ func (c *Conn) enqueue(head, payload, shared []byte, keep bool) SendResult {
 		shared = q.copied(head, payload)
 	}
 	q.push(shared, keep)
-	c.loop.stats.sent(len(shared))
+	c.loop.stats.sent(opOf(shared), len(shared))
 	if q.armed {
 		return Backpressure
 	}
@@ -308,6 +308,7 @@ func (c *Conn) flush() {
 func (c *Conn) drained() {
 	l, q := c.loop, c.out
 	if q.armed {
+		l.stats.Drained++
 		c.disarm()
 		if c.state == stateOpen && c.route.Drain != nil {
 			l.drains = append(l.drains, c)
@@ -340,7 +341,7 @@ func (c *Conn) arm() {
 		return // a socket goes on telling; a stream tells once
 	}
 	if !q.armed {
-		q.armed = true
+		q.setArmed(true)
 		c.loop.stats.BackpressureEvents++
 	}
 	if err := c.armTransport(); err != nil {
@@ -350,7 +351,7 @@ func (c *Conn) arm() {
 
 // disarm ends what arm began.
 func (c *Conn) disarm() {
-	c.out.armed = false
+	c.out.setArmed(false)
 	if err := c.disarmTransport(); err != nil {
 		c.broken()
 	}

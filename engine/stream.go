@@ -61,6 +61,7 @@ func (a *App) serveStream(nc net.Conn, first []byte, f flags) {
 		if f&reinjected == 0 {
 			l.stats.Accepted++
 		}
+		s.conn.since = l.micros()
 		l.add(s.conn)
 		l.due[s.conn.idx] = l.after(a.handshakeTicks)
 		a.addGuest(1)

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -16,6 +18,7 @@ type resumption struct {
 // come.
 func (l *Loop) advance(seconds uint32) {
 	l.tick += seconds
+	l.tellBusy()
 	l.packed, l.inflated, l.head = trim(l.packed), trim(l.inflated), trim(l.head)
 	for i := len(l.due) - 1; i >= 0; i-- {
 		// A look may remove connections; the last takes the place of one.
@@ -32,6 +35,15 @@ func (l *Loop) advance(seconds uint32) {
 		}
 		r.fn()
 	}
+}
+
+// tellBusy finds how busy the loop was since the last tick.
+func (l *Loop) tellBusy() {
+	now := l.clock()
+	if passed := now - l.busyAt; passed > 0 {
+		l.stats.Busy = min(1, float64(l.stats.Turns.Sum-l.busy)/float64(passed))
+	}
+	l.busyAt, l.busy = now, l.stats.Turns.Sum
 }
 
 // after is the tick at which so many seconds have passed for sure: the running
@@ -70,7 +82,7 @@ func (c *Conn) idled() {
 	case r.life > 0 && l.tick >= c.ext.life:
 		c.close(CauseLifetime, ws.StatusGoingAway, "maximum lifetime reached")
 	case r.ping > 0 && c.flags&isPinged == 0:
-		c.Ping(nil)
+		c.pingTimed()
 		if c.state != stateOpen {
 			return
 		}
@@ -84,6 +96,28 @@ func (c *Conn) idled() {
 		c.fail(CauseIdle, ws.StatusGoingAway, "idle timeout")
 	}
 }
+
+// pingTimed sends a ping that says when it was sent, so that its pong does.
+func (c *Conn) pingTimed() {
+	var at [4]byte
+	binary.BigEndian.PutUint32(at[:], c.loop.micros())
+	c.Ping(at[:])
+}
+
+// timePong counts how long the answer to pingTimed took.
+func (c *Conn) timePong(payload []byte) {
+	if c.flags&isPinged == 0 || len(payload) != 4 {
+		return
+	}
+	l := c.loop
+	took := time.Duration(l.micros()-binary.BigEndian.Uint32(payload)) * time.Microsecond
+	if took <= time.Duration(c.route.idle)*time.Second { // else it is no echo of ours
+		l.stats.RTT.observe(RTTBounds, uint64(took))
+	}
+}
+
+// micros is the loop's clock in microseconds; it goes round in 71 minutes.
+func (l *Loop) micros() uint32 { return uint32(l.clock() / time.Microsecond) }
 
 // bounded is due, or the end of the connection's life where that is earlier.
 func (c *Conn) bounded(due uint32) uint32 {

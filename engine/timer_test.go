@@ -16,6 +16,7 @@ import (
 // timed is a client of a route of its own, and what Close was told.
 type timed struct {
 	*client
+	app    *engine.App
 	closed chan engine.StatusCode
 }
 
@@ -32,9 +33,20 @@ func timedClients(t *testing.T, b engine.Behavior) []timed {
 		} else {
 			x.client = dial(t, addr, "/")
 		}
+		x.app = app
 		clients = append(clients, x)
 	}
 	return clients
+}
+
+// wantPing reads a ping and returns its payload.
+func (x timed) wantPing() string {
+	x.t.Helper()
+	f := x.frame()
+	if f.Header.OpCode != ws.OpPing || len(f.Payload) != 4 {
+		x.t.Fatalf("got opcode %d %.60q, want a ping that tells its time", f.Header.OpCode, f.Payload)
+	}
+	return string(f.Payload)
 }
 
 // wantEnd reads a Close frame, answers it, and reads the end.
@@ -61,7 +73,7 @@ func (x timed) wantCode(code engine.StatusCode) {
 // together.
 func TestTimersOfSilentConnections(t *testing.T) {
 	t.Parallel()
-	ping := func(x timed) { x.want(ws.OpPing, "") }
+	ping := func(x timed) { x.wantPing() }
 	pings := func(x timed) {
 		ping(x)
 		for {
@@ -108,13 +120,16 @@ func TestAnsweredPingsKeepAConnectionOpen(t *testing.T) {
 	clients := timedClients(t, engine.Behavior{IdleTimeout: 2 * time.Second})
 	for range 3 { // longer than IdleTimeout
 		for _, c := range clients {
-			c.want(ws.OpPing, "")
-			c.raw(sent(ws.OpPong, ""))
+			c.raw(sent(ws.OpPong, c.wantPing()))
 		}
 	}
 	for _, c := range clients {
 		c.text("still open")
 		c.wantText("still open")
+		s := c.app.Stats()
+		if rtt := s.Total().RTT; count(rtt) != 3 || rtt.Sum == 0 {
+			t.Errorf("%d pongs timed, %d ns in all", count(rtt), rtt.Sum)
+		}
 	}
 }
 

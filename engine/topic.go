@@ -50,6 +50,14 @@ type interest struct {
 	watchers atomic.Pointer[watchers]
 }
 
+// size is how many subscribers there are; in may be nil.
+func (in *interest) size() uint64 {
+	if in == nil {
+		return 0
+	}
+	return uint64(in.subscribers.Load())
+}
+
 // registry finds a topic's interest by name.
 type registry struct {
 	mu       sync.RWMutex

@@ -262,7 +262,7 @@ func (a *App) inject(nc net.Conn, data []byte, f flags) {
 	_ = nc.Close()
 	l := a.lightestLoop()
 	if !l.post(func() {
-		c := &Conn{fd: int32(fd), flags: notOpen | f}
+		c := &Conn{fd: int32(fd), flags: notOpen | f, since: l.micros()}
 		if err := l.attach(c); err != nil {
 			closeSocket(fd)
 			return

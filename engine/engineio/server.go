@@ -110,6 +110,7 @@ func (srv *Server) Mount(app *engine.App, prefix string) error {
 		Policy:          engine.ClosePolicy,
 		IdleTimeout:     -1, // the heartbeat's business
 		SendPings:       -1,
+		Layered:         true,
 		CheckOrigin:     engine.AnyOrigin, // CheckOrigin of Options decides
 		Upgrade:         srv.upgrade,
 		Open:            srv.openConn,

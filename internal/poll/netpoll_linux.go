@@ -38,28 +38,29 @@ const (
 
 // Poll is one loop's poller.
 type Poll struct {
-	np   netpoll.Poll
-	epfd int
-	turn Turn
+	np    netpoll.Poll
+	epfd  int
+	begin Begin
+	turn  Turn
 	// operators counts those registered and not freed.
 	operators int
 }
 
-// Open makes a poller whose iterations each end with turn. Run must be called
-// to serve it, and Close to release it.
-func Open(turn Turn) (*Poll, error) {
+// Open makes a poller whose iterations each begin with begin and end with turn.
+// Run must be called to serve it, and Close to release it.
+func Open(begin Begin, turn Turn) (*Poll, error) {
 	if err := selfTest(); err != nil {
 		return nil, err
 	}
-	return open(turn)
+	return open(begin, turn)
 }
 
-func open(turn Turn) (*Poll, error) {
+func open(begin Begin, turn Turn) (*Poll, error) {
 	np, err := openPoll()
 	if err != nil {
 		return nil, fmt.Errorf("poll: %w", err)
 	}
-	p := &Poll{np: np, turn: turn}
+	p := &Poll{np: np, begin: begin, turn: turn}
 	if err := p.install(); err != nil {
 		return nil, err
 	}
@@ -89,6 +90,7 @@ func (p *Poll) install() error {
 	h := (*func([]event) bool)(unsafe.Pointer(handler.UnsafeAddr()))
 	handle := *h
 	*h = func(events []event) bool {
+		p.begin()
 		for i := range events {
 			events[i].events = readable(events[i].events)
 		}
@@ -236,8 +238,8 @@ func selfTest() error {
 }
 
 func trial() error {
-	var reads, turns int
-	p, err := open(func(int) Wait {
+	var reads, turns, begun int
+	p, err := open(func() { begun++ }, func(int) Wait {
 		turns++
 		return WaitAnnounced
 	})
@@ -265,8 +267,8 @@ func trial() error {
 	if err := p.Run(); err != nil {
 		return fmt.Errorf("poll: self-test: %w", err)
 	}
-	if reads != 1 || turns == 0 {
-		return errChanged("self-test saw %d reads and %d turns", reads, turns)
+	if reads != 1 || turns == 0 || begun < turns {
+		return errChanged("self-test saw %d reads, %d turns, and %d of them begin", reads, turns, begun)
 	}
 	return nil
 }

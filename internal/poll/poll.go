@@ -34,6 +34,10 @@ const (
 // number of events that it handled.
 type Turn func(events int) Wait
 
+// Begin is called on the loop's goroutine when it has waited, before the events of
+// an iteration are handled.
+type Begin func()
+
 // Results of Recv and Accept that are no count and no descriptor.
 const (
 	WouldBlock = -1

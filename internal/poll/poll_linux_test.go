@@ -24,7 +24,7 @@ type loop struct {
 func start(t *testing.T, wait Wait) *loop {
 	t.Helper()
 	l := &loop{jobs: make(chan func(), 16), done: make(chan error, 1)}
-	p, err := Open(func(int) Wait {
+	p, err := Open(func() {}, func(int) Wait {
 		l.turns.Add(1)
 		for {
 			select {

@@ -10,14 +10,15 @@ type Operator struct{}
 
 // Poll runs turns when it is woken.
 type Poll struct {
+	begin  Begin
 	turn   Turn
 	wake   chan struct{}
 	closed chan struct{}
 }
 
 // Open makes a loop that serves no descriptors.
-func Open(turn Turn) (*Poll, error) {
-	return &Poll{turn: turn, wake: make(chan struct{}, 1), closed: make(chan struct{})}, nil
+func Open(begin Begin, turn Turn) (*Poll, error) {
+	return &Poll{begin: begin, turn: turn, wake: make(chan struct{}, 1), closed: make(chan struct{})}, nil
 }
 
 // Run serves the loop on the calling goroutine until Close.
@@ -27,6 +28,7 @@ func (p *Poll) Run() error {
 		case <-p.closed:
 			return nil
 		case <-p.wake:
+			p.begin()
 			if p.turn(1) == WaitNone {
 				_ = p.Wake()
 			}
