@@ -24,8 +24,8 @@ type LoopStats struct {
 	OpenedLayered      uint64 // of Opened: see Behavior.Layered
 	Drained            uint64 // times that a slow reader has taken all that waited
 	// Slow are connections whose reader is slow, Buffered the bytes that wait for
-	// readers: now, not since the loop began.
-	Slow, Buffered int
+	// readers, Subscriptions those to topics: now, not since the loop began.
+	Slow, Buffered, Subscriptions int
 	// Closed counts ended connections by cause.
 	Closed [closeCauses]uint64
 	// Ended counts those that had been open.
@@ -216,6 +216,7 @@ func (s *LoopStats) add(l *LoopStats) {
 	s.Drained += l.Drained
 	s.Slow += l.Slow
 	s.Buffered += l.Buffered
+	s.Subscriptions += l.Subscriptions
 	s.MailDropped += l.MailDropped
 	s.Panics += l.Panics
 	s.AcceptPauses += l.AcceptPauses

@@ -111,3 +111,30 @@ func TestStatsOfALoopThatHangs(t *testing.T) {
 	close(release)
 	testkit.Eventually(t, func() bool { return !app.Stats().Stale }, patience)
 }
+
+func TestSubscriptionsAreCounted(t *testing.T) {
+	app := engine.New(engine.Options{Loops: 2, Logger: quiet()}).WS("/", engine.Behavior{
+		Open: func(c *engine.Conn) {
+			c.Subscribe("a")
+			c.Subscribe("b")
+			c.Subscribe("b")
+		},
+		Message: func(c *engine.Conn, _ []byte, _ engine.OpCode) {
+			c.Unsubscribe("a")
+			c.Send(nil, engine.Text)
+		},
+	})
+	addr := serve(t, app)
+	subscriptions := func() int { s := app.Stats(); return s.Total().Subscriptions }
+	one, two := dial(t, addr, "/"), dial(t, addr, "/")
+	one.text("")
+	one.wantText("")
+	two.text("")
+	two.wantText("")
+	if n := subscriptions(); n != 2 {
+		t.Errorf("%d subscriptions, want 2", n)
+	}
+	_ = one.Close()
+	_ = two.Close()
+	testkit.Eventually(t, func() bool { return subscriptions() == 0 }, patience)
+}

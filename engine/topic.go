@@ -154,6 +154,7 @@ func (c *Conn) Subscribe(name string) bool {
 	if len(l.log) > 0 {
 		l.markSpecial(c)
 	}
+	l.stats.Subscriptions++
 	n := int(t.app.subscribers.Add(1))
 	if c.route.Subscription != nil {
 		l.call(c, func() { c.route.Subscription(c, name, n, n-1) })
@@ -230,6 +231,7 @@ func (l *Loop) unsubscribe(c *Conn, i int) {
 		c.flags &^= isMulti
 	}
 
+	l.stats.Subscriptions--
 	n := int(t.app.subscribers.Add(-1))
 	if len(t.members) == 0 && len(t.pending) == 0 {
 		l.dropTopic(t)

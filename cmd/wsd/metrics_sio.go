@@ -19,16 +19,23 @@ func (s *server) sioMetrics(now *snapshot) {
 		}
 		return float64(n)
 	})
-	m.Counter("wsd_sio_sockets_joined_total", "Socket.IO sockets that joined a namespace.", of(func() uint64 { return now.sio.Connections }))
 	m.CounterVec("wsd_sio_refused_total", "What Socket.IO clients were refused: a namespace, an event, a namespace that would have been one too many.", []string{"what"},
 		func(emit metrics.Emit) {
 			emit(float64(now.sio.Refused), "namespace")
 			emit(float64(now.sio.EventsRefused), "event")
 			emit(float64(now.sio.NamespacesRefused), "new_namespace")
 		})
-	m.Counter("wsd_sio_events_received_total", "Socket.IO events received.", of(func() uint64 { return now.sio.EventsIn }))
-	m.Counter("wsd_sio_events_sent_total", "Socket.IO events and acknowledgements sent to one socket each.", of(func() uint64 { return now.sio.EventsOut }))
-	m.Counter("wsd_sio_acks_received_total", "Socket.IO acknowledgements received.", of(func() uint64 { return now.sio.Acked }))
+	m.CounterVec("wsd_sio_packets_total", "Socket.IO packets by type and direction; an event to a room is sent once to each socket, and acknowledgements sent are among the events.", []string{"dir", "type"},
+		func(emit metrics.Emit) {
+			emit(float64(now.sio.ConnectsIn), "received", "connect")
+			emit(float64(now.sio.EventsIn), "received", "event")
+			emit(float64(now.sio.Acked), "received", "ack")
+			emit(float64(now.sio.DisconnectsIn), "received", "disconnect")
+			emit(float64(now.sio.Connections), "sent", "connect")
+			emit(float64(now.sio.Refused), "sent", "connect_error")
+			emit(float64(now.sio.EventsOut+now.sio.Delivered), "sent", "event")
+			emit(float64(now.sio.DisconnectsOut), "sent", "disconnect")
+		})
 	m.CounterVec("wsd_sio_closed_total", "Socket.IO clients that the server closed, by reason.", []string{"reason"},
 		func(emit metrics.Emit) {
 			emit(float64(now.sio.PendingOverflows), "pending_overflow")
@@ -44,12 +51,21 @@ func (s *server) sioMetrics(now *snapshot) {
 		})
 	m.Counter("wsd_sio_cluster_gaps_total", "Times that Socket.IO messages of other servers were lost, or may have been.",
 		of(func() uint64 { return now.sio.ClusterGaps }))
+	m.CounterVec("wsd_recovery_total", "Socket.IO sockets that wanted to return: that did, of which nothing was known, that had missed what is gone.", []string{"result"},
+		func(emit metrics.Emit) {
+			emit(float64(now.sio.Recovered), "ok")
+			emit(float64(now.sio.RecoveriesFailed-now.sio.RecoveriesLate), "no_session")
+			emit(float64(now.sio.RecoveriesLate), "trimmed")
+		})
 	m.CounterVec("wsd_recovery_unlogged_total", "What the cluster's log did not take: events sent without an offset, sockets that can't return.", []string{"what"},
 		func(emit metrics.Emit) {
 			emit(float64(now.sio.Unlogged), "event")
 			emit(float64(now.sio.SessionsLost), "session")
 		})
 }
+
+// unknownSession is the place of its name in refusalNames.
+const unknownSession = 1
 
 // refusalNames are the protocol's codes of refused requests.
 var refusalNames = [...]string{"transport", "unknown_session", "method", "bad_request", "forbidden", "version"}
@@ -62,7 +78,6 @@ var sessionEnds = []engineio.Reason{
 // sessionMetrics are about Engine.IO sessions.
 func (s *server) sessionMetrics(now *snapshot) {
 	m := &s.metrics
-	m.Counter("wsd_sio_sessions_opened_total", "Engine.IO sessions opened.", of(func() uint64 { return now.sio.Engine.Opened }))
 	m.Counter("wsd_sio_sessions_upgraded_total", "Engine.IO sessions that moved from polling to WebSocket.",
 		of(func() uint64 { return now.sio.Engine.Upgraded }))
 	m.CounterVec("wsd_sio_sessions_closed_total", "Engine.IO sessions that ended, by reason.", []string{"reason"},
@@ -77,6 +92,13 @@ func (s *server) sessionMetrics(now *snapshot) {
 				emit(float64(n), refusalNames[code])
 			}
 			emit(float64(now.sio.Engine.AtCapacity), "capacity")
+		})
+	m.CounterVec("wsd_sio_sessions_unknown_total", "Requests for a session that there is not: made by another server (the balancer is not sticky), by none, or ended.", []string{"cause"},
+		func(emit metrics.Emit) {
+			x := &now.sio.Engine
+			emit(float64(x.Unknown.Foreign), "foreign")
+			emit(float64(x.Unknown.Malformed), "malformed")
+			emit(float64(x.Refused[unknownSession]-min(x.Refused[unknownSession], x.Unknown.Foreign+x.Unknown.Malformed)), "gone")
 		})
 	m.Gauge("wsd_sio_polls_waiting", "Polls that wait for something to be sent.", of(func() int { return now.sio.Engine.Parked }))
 	m.CounterVec("wsd_sio_polling_requests_total", "Requests of polling sessions.", []string{"method"},

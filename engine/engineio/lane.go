@@ -14,6 +14,7 @@ type lane struct {
 
 	sessions []*Session
 	due      []uint32   // tick at which sessions[i] needs a look; 0: never
+	times    []times    // of sessions[i]
 	zombies  []*Session // closed, with something left for a poller
 	probes   []*Session // with a WebSocket that tries to take over
 
@@ -25,6 +26,12 @@ type lane struct {
 	flushed bool       // that is posted
 
 	laneCounters
+}
+
+// times are those of a session, on the lane's clock.
+type times struct {
+	opened uint32 // in seconds
+	pinged uint32 // in microseconds, which go round in 71 minutes
 }
 
 // Ticks are a small part of the shortest timeout, within limits.
@@ -54,6 +61,7 @@ func (ln *lane) add(s *Session) {
 	s.at = int32(len(ln.sessions))
 	ln.sessions = append(ln.sessions, s)
 	ln.due = append(ln.due, 0)
+	ln.times = append(ln.times, times{opened: uint32(time.Since(ln.began) / time.Second)})
 	ln.arm()
 }
 
@@ -61,10 +69,25 @@ func (ln *lane) add(s *Session) {
 func (ln *lane) remove(s *Session) {
 	last := len(ln.sessions) - 1
 	moved := ln.sessions[last]
-	ln.sessions[s.at], ln.due[s.at] = moved, ln.due[last]
+	ln.sessions[s.at], ln.due[s.at], ln.times[s.at] = moved, ln.due[last], ln.times[last]
 	moved.at = s.at
 	ln.sessions[last] = nil
-	ln.sessions, ln.due = ln.sessions[:last], ln.due[:last]
+	ln.sessions, ln.due, ln.times = ln.sessions[:last], ln.due[:last], ln.times[:last]
+}
+
+// micros is the lane's clock in microseconds.
+func (ln *lane) micros() uint32 { return uint32(time.Since(ln.began) / time.Microsecond) }
+
+// timeLife counts how long a session was open.
+func (ln *lane) timeLife(s *Session) {
+	age := time.Since(ln.began) - time.Duration(ln.times[s.at].opened)*time.Second
+	ln.lives.Observe(engine.LifeBounds, uint64(max(0, age)))
+}
+
+// timePong counts how long the pong took that has come.
+func (ln *lane) timePong(s *Session) {
+	took := time.Duration(ln.micros()-ln.times[s.at].pinged) * time.Microsecond
+	ln.rtt.Observe(engine.RTTBounds, uint64(took))
 }
 
 // arm has the next tick come.

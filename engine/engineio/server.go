@@ -46,6 +46,8 @@ type Server struct {
 
 	refused    [refusals]atomic.Uint64
 	atCapacity atomic.Uint64
+	foreign    atomic.Uint64
+	malformed  atomic.Uint64
 }
 
 // shardCount divides the registry, so that loops seldom wait for each other.

@@ -156,6 +156,7 @@ func (s *Session) timedOut() {
 		return
 	}
 	s.pinged = true
+	s.lane.times[s.at].pinged = s.lane.micros()
 	s.lane.due[s.at] = s.lane.after(s.lane.srv.opts.PingTimeout)
 	s.SendText(pingPacket)
 }
@@ -174,6 +175,9 @@ func (s *Session) receive(p eio.Packet) bool {
 		if s.revision == 3 {
 			s.end(TransportError, wrongHeartbeat)
 			break
+		}
+		if s.pinged {
+			s.lane.timePong(s)
 		}
 		s.heard()
 	case eio.Ping:
@@ -340,6 +344,7 @@ func (s *Session) end(reason Reason, description string) {
 // ended is what all ends have in common.
 func (s *Session) ended(reason Reason, description string) {
 	s.closed = true
+	s.lane.timeLife(s)
 	s.lane.remove(s)
 	s.lane.srv.sessions.Add(-1)
 	s.lane.countClosed(reason)

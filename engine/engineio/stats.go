@@ -1,6 +1,10 @@
 package engineio
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/fe4bcecb/wsd/engine"
+)
 
 // reasons are all Reasons, in the order in which they are counted. What is none
 // of them counts as the last.
@@ -26,6 +30,8 @@ type laneCounters struct {
 	slow      atomic.Uint64
 	panics    atomic.Uint64
 	closed    [len(reasons)]atomic.Uint64
+	lives     engine.SharedHistogram
+	rtt       engine.SharedHistogram
 }
 
 func (c *laneCounters) countClosed(reason Reason) {
@@ -58,11 +64,24 @@ type Stats struct {
 	Refused    [refusals]uint64
 	AtCapacity uint64
 	Closed     map[Reason]uint64
+	// Unknown counts requests for a session that there is not: Foreign those whose
+	// id another server has made, which happens where a balancer is not sticky,
+	// Malformed those whose id no server makes. The rest has ended.
+	Unknown UnknownStats
+	// Lives are how long sessions were open, RTT how long pongs took: see
+	// engine.LifeBounds and engine.RTTBounds.
+	Lives, RTT engine.Histogram
 }
+
+// UnknownStats are requests for unknown sessions; see Stats.
+type UnknownStats struct{ Foreign, Malformed uint64 }
 
 // Stats takes a snapshot. Safe from any goroutine.
 func (srv *Server) Stats() Stats {
-	s := Stats{Sessions: srv.Sessions(), AtCapacity: srv.atCapacity.Load(), Closed: map[Reason]uint64{}}
+	s := Stats{
+		Sessions: srv.Sessions(), AtCapacity: srv.atCapacity.Load(), Closed: map[Reason]uint64{},
+		Unknown: UnknownStats{Foreign: srv.foreign.Load(), Malformed: srv.malformed.Load()},
+	}
 	for i := range srv.refused {
 		s.Refused[i] = srv.refused[i].Load()
 	}
@@ -80,6 +99,9 @@ func (srv *Server) Stats() Stats {
 		s.SlowPosts += ln.slowPosts.Load()
 		s.Slow += ln.slow.Load()
 		s.Panics += ln.panics.Load()
+		lives, rtt := ln.lives.Snapshot(), ln.rtt.Snapshot()
+		s.Lives.Add(&lives)
+		s.RTT.Add(&rtt)
 		for i, r := range reasons {
 			s.Closed[r] += ln.closed[i].Load()
 		}
@@ -92,6 +114,16 @@ func (srv *Server) tellRefused(req *Request, e *RequestError) {
 	srv.countRefused(e)
 	if srv.opts.Refused != nil {
 		srv.opts.Refused(req, e)
+	}
+}
+
+// countUnknown counts a request for a session that there is not, by its id.
+func (srv *Server) countUnknown(sid string) {
+	switch {
+	case len(sid) != sidLen:
+		srv.malformed.Add(1)
+	case !srv.Owns(sid):
+		srv.foreign.Add(1)
 	}
 }
 

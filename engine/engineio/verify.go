@@ -15,6 +15,7 @@ func (srv *Server) verify(p *params, method string, upgrade bool) (*Session, *Re
 		s := srv.session(p.sid)
 		switch {
 		case s == nil:
+			srv.countUnknown(p.sid)
 			return nil, refuseSID
 		case !upgrade && s.Transport() != p.transport, s.Protocol() != p.revision():
 			return nil, refuseRequest

@@ -92,6 +92,7 @@ func (c *client) giveUp() {
 // handle handles a packet.
 func (c *client) handle(p *sio.Packet) {
 	if p.Type == sio.Connect {
+		c.server.connects.Add(1)
 		c.connect(p)
 		return
 	}
@@ -106,6 +107,7 @@ func (c *client) handle(p *sio.Packet) {
 	case sio.Ack:
 		s.receiveAck(p)
 	case sio.Disconnect:
+		c.server.leaves.Add(1)
 		s.close("client namespace disconnect", false)
 	default:
 		c.violate()

@@ -170,6 +170,7 @@ func (ln *lane) deliver(rooms, except []string, p *engineio.Prepared, volatile b
 	for _, s := range targets {
 		s.deliver(p, volatile)
 	}
+	ln.nsp.server.delivered.Add(uint64(len(targets)))
 	ln.release(targets)
 }
 
@@ -187,6 +188,7 @@ func (ln *lane) deliverStored(b Broadcast, p *engineio.Prepared, number uint64, 
 			}
 		}
 	}
+	ln.nsp.server.delivered.Add(uint64(len(targets)))
 	ln.release(targets)
 }
 

@@ -251,6 +251,7 @@ func (c *client) reenter(s *Socket, x *restored) {
 // renew makes a socket that could not return a new one.
 func (c *client) renew(s *Socket) {
 	s.nsp.server.recoveriesFailed.Add(1)
+	s.nsp.server.recoveriesLate.Add(1)
 	s.recovered = false
 	s.SetData(nil)
 	s.begin()

@@ -195,6 +195,7 @@ func (s *Socket) disconnectOnLoop(closeConn bool) {
 func (s *Socket) close(reason string, tell bool) {
 	s.client.remove(s)
 	if tell {
+		s.nsp.server.dismissals.Add(1)
 		s.client.sendObject(sio.Header{Type: sio.Disconnect, Namespace: s.nsp.name}, nil)
 	}
 	s.finish(reason)

@@ -23,6 +23,11 @@ type counters struct {
 	namespacesRefused atomic.Uint64
 	recoveries        atomic.Uint64
 	recoveriesFailed  atomic.Uint64
+	recoveriesLate    atomic.Uint64
+	connects          atomic.Uint64
+	leaves            atomic.Uint64
+	dismissals        atomic.Uint64
+	delivered         atomic.Uint64
 	sessionsLost      atomic.Uint64
 	unlogged          atomic.Uint64
 }
@@ -39,6 +44,10 @@ type Stats struct {
 	EventsIn          uint64 // events received
 	EventsOut         uint64 // events and acknowledgements sent to one socket
 	Acked             uint64 // acknowledgements received
+	Delivered         uint64 // events of broadcasts, once for each socket that they were for
+	ConnectsIn        uint64 // CONNECT packets received
+	DisconnectsIn     uint64 // DISCONNECT packets received
+	DisconnectsOut    uint64 // DISCONNECT packets sent
 	VolatileDropped   uint64 // volatile packets that a client was not ready for
 	EventsRefused     uint64 // events that a middleware or a typed handler refused
 	PendingOverflows  uint64 // connections closed for MaxPending
@@ -49,6 +58,7 @@ type Stats struct {
 	NamespacesRefused uint64 // dynamic namespaces beyond MaxNamespaces
 	Recovered         uint64 // sockets that returned
 	RecoveriesFailed  uint64 // that wanted to, and are new ones
+	RecoveriesLate    uint64 // of those, sockets that were known, but had missed what is gone
 	SessionsLost      uint64 // sockets that can't return: the cluster's log did not take their state, or may have an event that they got while it did not answer
 	Unlogged          uint64 // events that the cluster's log has not got, or perhaps not: sent without an offset
 	ClusterLost       uint64 // messages of other nodes that could not be carried out
@@ -67,6 +77,10 @@ func (srv *Server) Stats() Stats {
 		EventsIn:          srv.received.Load(),
 		EventsOut:         srv.sent.Load(),
 		Acked:             srv.acked.Load(),
+		Delivered:         srv.delivered.Load(),
+		ConnectsIn:        srv.connects.Load(),
+		DisconnectsIn:     srv.leaves.Load(),
+		DisconnectsOut:    srv.dismissals.Load(),
 		VolatileDropped:   srv.volatileDropped.Load(),
 		EventsRefused:     srv.eventsRefused.Load(),
 		PendingOverflows:  srv.pendingOverflows.Load(),
@@ -77,6 +91,7 @@ func (srv *Server) Stats() Stats {
 		NamespacesRefused: srv.namespacesRefused.Load(),
 		Recovered:         srv.recoveries.Load(),
 		RecoveriesFailed:  srv.recoveriesFailed.Load(),
+		RecoveriesLate:    srv.recoveriesLate.Load(),
 		SessionsLost:      srv.sessionsLost.Load(),
 		Unlogged:          srv.unlogged.Load(),
 		ClusterLost:       srv.clusterLost.Load(),
