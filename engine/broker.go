@@ -132,6 +132,7 @@ func (a *App) fromBroker(m broker.Message) {
 		return
 	}
 	in := a.topics.find(m.Topic)
+	a.fanout.Observe(FanoutBounds, in.size())
 	if in == nil {
 		return
 	}
