@@ -44,10 +44,16 @@ func generated(t *testing.T, path, name, want string) string {
 	return string(text[from:to])
 }
 
+// serveEverything is a server with everything switched on.
+func serveEverything(t *testing.T) (*running, *server) {
+	t.Helper()
+	return serveHeld(t, "--adapter", "streams", "--redis-url", testkit.StartRedis(t).URL(), "--server-id", "docs")
+}
+
 // allMetrics are those of a server with everything switched on.
 func allMetrics(t *testing.T) []metrics.Def {
 	t.Helper()
-	_, s := serveHeld(t, "--adapter", "streams", "--redis-url", testkit.StartRedis(t).URL(), "--server-id", "docs")
+	_, s := serveEverything(t)
 	return s.metrics.Defs()
 }
 
