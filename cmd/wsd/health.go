@@ -13,6 +13,7 @@ type health struct {
 	Limit       int    `json:"limit"`
 	Accepting   bool   `json:"accepting"`
 	Draining    bool   `json:"draining"`
+	full        bool   // no room, whether it drains or not
 	// Broker tells whether other servers are reached. Clients are served all the
 	// same, so it does not change Status.
 	Broker *brokerHealth `json:"broker,omitempty"`
@@ -22,17 +23,17 @@ type health struct {
 // out of a balancer would move the connections that live here.
 func (s *server) health() health {
 	h := health{Status: "ok", Connections: s.connections(), Limit: int(s.limit.Load()), Draining: s.isDraining(), Broker: s.brokerHealth()}
-	full := h.Connections >= h.Limit
+	h.full = h.Connections >= h.Limit
 	if s.host.worker != nil {
 		// Of all: whoever asks is sent to any of them.
 		if t, ok := s.host.worker.Totals(); ok {
-			h.Connections, h.Limit, full = t.Connections, t.Limit, !t.Accepting
+			h.Connections, h.Limit, h.full = t.Connections, t.Limit, !t.Accepting
 		}
 	}
 	switch {
 	case h.Draining:
 		h.Status = "draining"
-	case full:
+	case h.full:
 		h.Status = "full"
 	default:
 		h.Accepting = true
@@ -105,7 +106,7 @@ func (s *server) registerReadiness() {
 		return ""
 	})
 	s.notReady(func() string {
-		if h := s.health(); !h.Accepting && !h.Draining {
+		if h := s.health(); h.full {
 			return fmt.Sprintf("capacity: %d of %d connections", h.Connections, h.Limit)
 		}
 		return ""
