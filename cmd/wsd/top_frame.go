@@ -63,7 +63,7 @@ func (f *frame) head() []string {
 	}
 	left := f.paint(bold, name) + "  " + f.state(n.State)
 	plain := name + "  " + n.State
-	more := "  " + strings.TrimRight(fit(printable(n.Version), 24), " ") + "  up " + upFor(f.now.Sub(n.Started))
+	more := "  " + strings.TrimRight(fit(printable(n.Version), 24), " ") + "  up " + upFor(f.heard.Sub(n.Started))
 	right := f.last.Time.Local().Format(time.TimeOnly)
 	style := dim
 	switch silent := f.now.Sub(f.heard); {
@@ -172,7 +172,7 @@ func (f *frame) nodes() []string {
 			}
 			row = append(row, cell{text: commas(n.Connections.Total)}, cell{text: rate(n.Rates.MessagesIn)}, cell{text: rate(n.Rates.MessagesOut)},
 				cell{millis(n.LoopLag), lagStyle(n.LoopLag)}, broker, cell{text: sizeText(float64(cmp.Or(n.Memory.RSS, n.Memory.Heap)))},
-				cell{text: upFor(f.now.Sub(n.Started))}, cell{text: printable(n.Version)})
+				cell{text: upFor(f.heard.Sub(n.Started))}, cell{text: printable(n.Version)})
 		}
 		rows = append(rows, row)
 	}
