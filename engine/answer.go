@@ -81,7 +81,7 @@ func (a *App) originCheck(r *route) func(*Handshake) bool {
 // ask puts the handshake to the origin check and the route's Upgrade.
 func (c *Conn) ask(e *entry, head, rest []byte) {
 	a := c.loop.app
-	u := &Handshake{conn: c, loop: c.loop, route: &e.pattern, request: &c.loop.request, head: head, rest: rest}
+	u := &Handshake{conn: c, loop: c.loop, route: &e.pattern, request: &c.loop.request, head: head, rest: rest, tls: c.overTLS()}
 	u.path = string(u.request.Path)
 	allowed := a.originCheck(e.route)
 	if allowed == nil {

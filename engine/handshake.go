@@ -25,6 +25,7 @@ type Handshake struct {
 	path    string
 	query   url.Values
 	remote  netip.AddrPort
+	tls     bool // the connection is encrypted
 	decided bool
 	later   bool
 	done    chan struct{} // of a deferred one
@@ -100,7 +101,7 @@ func (u *Handshake) Protocols() []string {
 func (u *Handshake) Head() []byte { return u.head }
 
 // TLS reports whether the connection is encrypted by this server.
-func (u *Handshake) TLS() bool { return u.conn.overTLS() }
+func (u *Handshake) TLS() bool { return u.tls }
 
 // Host is the request's Host.
 func (u *Handshake) Host() string { return string(u.request.Host) }
