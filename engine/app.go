@@ -104,6 +104,7 @@ type App struct {
 	leaving      atomic.Bool     // Drain or Shutdown has begun: no more clients
 	draining     atomic.Bool     // Shutdown has begun: no more connections
 	unanswered   atomic.Uint64   // connections cut off that did not answer our Close frame
+	tlsFailed    atomic.Uint64   // TLS handshakes
 	nextAcceptor atomic.Uint32
 	warnings     limiter
 

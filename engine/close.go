@@ -41,6 +41,8 @@ const (
 	// answer a Close frame; lingerTicks how long to hang up after that. Seconds.
 	closeTicks  = 5
 	lingerTicks = 2
+	// leavingTicks is closeTicks of a server that drains: many answer at once.
+	leavingTicks = 20
 )
 
 // closeCall is a connection whose Close callback is due.
@@ -71,6 +73,9 @@ func (c *Conn) close(cause CloseCause, code StatusCode, reason string) {
 	c.dropHeld()
 	c.setState(stateClosing)
 	l.due[c.idx] = l.after(closeTicks)
+	if l.app.leaving.Load() {
+		l.due[c.idx] = l.after(leavingTicks)
+	}
 	l.closing[c] = closeCall{c, cause.initiator(), code, reason}
 }
 

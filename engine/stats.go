@@ -96,6 +96,8 @@ type Stats struct {
 	// Unanswered are the connections that were cut off because the peer did not
 	// answer a Close frame in time.
 	Unanswered uint64
+	// TLSFailed are the TLS handshakes that failed or took too long.
+	TLSFailed uint64
 	// PublishedOutside are the messages that App.Publish sent from other
 	// goroutines.
 	PublishedOutside uint64
@@ -112,7 +114,7 @@ const statsWait = 100 * time.Millisecond
 // Stats takes a snapshot. It asks each loop, and waits up to 100 ms for a busy
 // one; on a loop it doesn't wait for the others. Safe from any goroutine.
 func (a *App) Stats() Stats {
-	s := Stats{Connections: int(a.count.Load()), PublishedOutside: a.published.Load(), Unanswered: a.unanswered.Load()}
+	s := Stats{Connections: int(a.count.Load()), PublishedOutside: a.published.Load(), Unanswered: a.unanswered.Load(), TLSFailed: a.tlsFailed.Load()}
 	if !a.started.Load() {
 		return s
 	}

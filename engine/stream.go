@@ -12,8 +12,10 @@ const (
 	// streamBuffer is what a goroutine transport buffers for a slow reader
 	// before it refuses more, as a socket's send buffer does.
 	streamBuffer = 64 << 10
-	// streamRead is the size of its read buffer.
-	streamRead = 16 << 10
+	// streamRead is the size of its read buffer, once a read has filled the first
+	// one: idle connections keep that.
+	streamRead      = 16 << 10
+	streamFirstRead = 1 << 10
 	// streamFinish bounds how long its last bytes may take.
 	streamFinish = 5 * time.Second
 )
@@ -79,11 +81,18 @@ func (s *stream) readAll(first []byte) {
 	if len(first) > 0 && !s.hand(first) {
 		return
 	}
-	buf := make([]byte, streamRead)
+	if !s.secure() {
+		s.hand(nil)
+		return
+	}
+	buf := make([]byte, streamFirstRead)
 	for {
 		n, err := s.nc.Read(buf)
 		if n > 0 && !s.hand(buf[:n]) {
 			return
+		}
+		if n == streamFirstRead && len(buf) == n {
+			buf = make([]byte, streamRead)
 		}
 		if err != nil {
 			s.hand(nil) // the end

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -481,4 +482,51 @@ func TestStreamsReleaseGoroutinesAndDescriptors(t *testing.T) {
 		g, f := testkit.GoroutinesAndFDs()
 		return g <= goroutines && f <= fds
 	}, 2*patience)
+}
+
+// A listener with TLS waits for no handshake: who says nothing is cut off in time
+// while others are served, and who speaks plain HTTP is told.
+func TestTLSHandshakes(t *testing.T) {
+	app := engine.New(engine.Options{Loops: 1, Logger: quiet(), HandshakeTimeout: time.Second}).
+		WS("/*", engine.Behavior{Message: echo})
+	l := listen(t)
+	config := &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	serveOn(t, app, tls.NewListener(l, config))
+	addr := l.Addr().String()
+
+	var silent []*client
+	for i := range 50 {
+		silent = append(silent, knock(t, addr, "\x16\x03\x01\x02\x00"[:i%6]))
+	}
+	nc, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = nc.SetDeadline(time.Now().Add(4 * patience))
+	served := &client{nc, t, bufio.NewReader(nc)}
+	t.Cleanup(func() { _ = nc.Close() })
+	served.raw(upgradeHead("/"))
+	served.wantStatus(http.StatusSwitchingProtocols)
+	served.text("hello")
+	served.wantText("hello")
+
+	plain := knock(t, addr, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+	if status, _, body := plain.response(); status != http.StatusBadRequest || !strings.Contains(body, "TLS") {
+		t.Errorf("plain HTTP: %d %q", status, body)
+	}
+	for _, config := range []*tls.Config{
+		{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10},
+		{InsecureSkipVerify: true, NextProtos: []string{"h2"}},
+	} {
+		if nc, err := tls.Dial("tcp", addr, config); err == nil {
+			_ = nc.Close()
+			t.Errorf("TLS as %+v is taken", config.NextProtos)
+		}
+	}
+	for _, c := range silent {
+		c.wantEOF()
+	}
+	testkit.Eventually(t, func() bool { return app.Stats().TLSFailed >= uint64(len(silent))+3 }, patience)
+	served.text("still here")
+	served.wantText("still here")
 }

@@ -205,6 +205,11 @@ func (c *serveCmd) preflight(ctx context.Context, log *slog.Logger) error {
 	if _, err := c.sioFlags.options(c.Origins); err != nil {
 		return err
 	}
+	if c.TLSCert != "" {
+		if _, err := readCertificate(c.tlsFlags); err != nil {
+			return usageError(err)
+		}
+	}
 	if c.ClientDir != "" {
 		if _, err := clientDir(c.ClientDir); err != nil {
 			return usageError(fmt.Errorf("--client-dir: %w", err))

@@ -25,6 +25,7 @@ type limitRules struct {
 
 // limiter holds clients to the rules. Its methods are safe from any goroutine.
 type limiter struct {
+	short      *atomic.Bool // memory is
 	rules      atomic.Pointer[limitRules]
 	handshakes limit.SharedMeter
 	addresses  *limit.Table
@@ -34,7 +35,7 @@ type limiter struct {
 }
 
 func newLimiter(rules *limitRules) *limiter {
-	l := &limiter{addresses: limit.NewTable()}
+	l := &limiter{short: new(atomic.Bool), addresses: limit.NewTable()}
 	l.rules.Store(rules)
 	return l
 }
@@ -42,6 +43,9 @@ func newLimiter(rules *limitRules) *limiter {
 // handshake reports whether an address may have one more connection, or why not. It
 // is a try, whatever becomes of it.
 func (l *limiter) handshake(addr netip.Addr) (why reason, ok bool) {
+	if l.short.Load() {
+		return reasonMemory, false
+	}
 	r := l.rules.Load()
 	now := limit.Now()
 	if addr.IsValid() {

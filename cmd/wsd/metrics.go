@@ -44,6 +44,9 @@ func (s *server) registerMetrics() {
 	s.loopMetrics(now)
 	s.sioMetrics(now)
 	s.processMetrics(now)
+	s.tlsMetrics(now)
+	s.metrics.Counter("wsd_close_unanswered_total", "Connections that were cut off because the client did not answer a Close frame in time.",
+		of(func() uint64 { return now.app.Unanswered }))
 	if s.redis != nil {
 		s.brokerMetrics(now)
 	}

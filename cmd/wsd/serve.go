@@ -35,6 +35,7 @@ type daemonFlags struct {
 	apiFlags    `group:"Administration"`
 	healthFlags `group:"Health"`
 	tlsFlags    `group:"TLS"`
+	memoryFlags `group:"Memory"`
 	workerFlags `group:"Workers"`
 }
 
@@ -42,7 +43,7 @@ type daemonFlags struct {
 func (f *daemonFlags) check() error {
 	for _, check := range []func() error{
 		f.sioFlags.check, f.redisFlags.check, f.authFlags.check, f.limitFlags.check,
-		f.pubsubFlags.check, f.adminFlags.check, f.apiFlags.check, f.healthFlags.check, f.tlsFlags.check, f.workerFlags.check,
+		f.pubsubFlags.check, f.adminFlags.check, f.apiFlags.check, f.healthFlags.check, f.tlsFlags.check, f.memoryFlags.check, f.workerFlags.check,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -49,23 +49,24 @@ type config struct {
 // server is a config at work.
 type server struct {
 	config
-	app      *engine.App
-	sio      *sioApp        // nil: wsd echo
-	*access                 // nil: wsd echo
-	redis    *redis.Broker  // nil: this server is alone
-	pubsub   *pubsub.Server // nil: wsd echo
-	gaps     gapLog
-	metrics  metrics.Set
-	admin    *admin   // nil: wsd echo, or switched off
-	monitor  *monitor // nil: wsd echo
-	reloads  reloads
-	unready  []func() string // see notReady
-	pulse    pulse
-	fds      fdCount
-	origins  originRule
-	limit    atomic.Int64 // connections
-	raw      atomic.Int64 // open connections of admission's routes
-	draining drainState
+	app         *engine.App
+	sio         *sioApp        // nil: wsd echo
+	*access                    // nil: wsd echo
+	redis       *redis.Broker  // nil: this server is alone
+	pubsub      *pubsub.Server // nil: wsd echo
+	gaps        gapLog
+	metrics     metrics.Set
+	admin       *admin   // nil: wsd echo, or switched off
+	monitor     *monitor // nil: wsd echo
+	reloads     reloads
+	unready     []func() string // see notReady
+	pulse       pulse
+	fds         fdCount
+	origins     originRule
+	limit       atomic.Int64 // connections
+	raw         atomic.Int64 // open connections of admission's routes
+	draining    drainState
+	certificate *certificate // nil: no TLS
 }
 
 // run serves until ctx ends, or beginDrain is called, and then drains. The error says with which code
@@ -102,6 +103,13 @@ func run(ctx context.Context, cfg config) error {
 	if err != nil {
 		return err
 	}
+	public := listeners
+	listeners, endTLS, err := s.openTLS(public)
+	if err != nil {
+		closeAll(public)
+		return err
+	}
+	defer endTLS()
 	s.app = engine.New(engine.Options{
 		Loops:          s.chooseLoops(),
 		Broker:         s.topicsBroker(),

@@ -6,6 +6,7 @@
 // has an address, and a network of 24 bits, of its own, or with cookies one that all
 // share and keeps what it is given.
 import { Agent } from 'node:http';
+import { Agent as SecureAgent } from 'node:https';
 import { createInterface } from 'node:readline';
 import { io } from 'socket.io-client';
 import { eventually, within } from '../../socketio/js/compare.mjs';
@@ -19,7 +20,7 @@ const transports = { websocket: ['websocket'], polling: ['polling'], upgrade: ['
 class Member {
   constructor(i) {
     this.transport = settings.transports[i % settings.transports.length];
-    this.agent = new Agent({ keepAlive: true, localAddress: settings.cookies ? '127.0.0.1' : `127.0.${(i % 250) + 1}.1` });
+    this.agent = new (settings.url.startsWith('https:') ? SecureAgent : Agent)({ keepAlive: true, localAddress: settings.cookies ? '127.0.0.1' : `127.0.${(i % 250) + 1}.1` });
     this.notes = []; // [publisher, number] as they came
     this.heard = new Set(); // of the present round
     this.connects = []; // {at, recovered}

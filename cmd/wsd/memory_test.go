@@ -1,0 +1,64 @@
+package main
+
+import (
+	"testing"
+	"testing/fstest"
+)
+
+func TestContainerMemory(t *testing.T) {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	for _, c := range []struct {
+		name string
+		root fstest.MapFS
+		want uint64
+	}{
+		{"no cgroups", fstest.MapFS{}, 0},
+		{"version 2, in a container", fstest.MapFS{
+			"proc/self/cgroup":         file("0::/\n"),
+			"sys/fs/cgroup/memory.max": file("268435456\n"),
+		}, 256 << 20},
+		{"version 2, the least of those above", fstest.MapFS{
+			"proc/self/cgroup":                           file("0::/a.slice/b.service\n"),
+			"sys/fs/cgroup/a.slice/memory.max":           file("1000000000\n"),
+			"sys/fs/cgroup/a.slice/b.service/memory.max": file("max\n"),
+		}, 1000000000},
+		{"version 1", fstest.MapFS{
+			"proc/self/cgroup": file("11:cpu:/x\n4:memory:/docker/1\n"),
+			"sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes": file("536870912\n"),
+			"sys/fs/cgroup/memory/memory.limit_in_bytes":          file("9223372036854771712\n"),
+		}, 512 << 20},
+		{"nonsense", fstest.MapFS{
+			"proc/self/cgroup":         file("0::/../..\nx\n"),
+			"sys/fs/cgroup/memory.max": file("many\n"),
+		}, 0},
+	} {
+		if got := containerMemory(c.root); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestMemoryGuard(t *testing.T) {
+	g := memoryGuard{limit: 100}
+	for _, step := range []struct {
+		used  uint64
+		short bool
+	}{{84, false}, {86, true}, {84, true}, {81, true}, {79, false}, {84, false}} {
+		g.judge(step.used, func(short bool) {
+			if short != step.short {
+				t.Errorf("at %d: told %v", step.used, short)
+			}
+		})
+		if got := g.short.Load(); got != step.short {
+			t.Errorf("at %d: %v", step.used, got)
+		}
+	}
+}
+
+func TestMemoryLimitIsChecked(t *testing.T) {
+	for text, ok := range map[string]bool{"auto": true, "off": true, "64MiB": true, "1MiB": false, "-1": false, "x": false, "unlimited": false} {
+		if err := (&memoryFlags{MemoryLimit: text}).check(); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

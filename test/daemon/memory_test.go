@@ -1,0 +1,65 @@
+package daemon
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fe4bcecb/wsd/internal/testkit"
+	"github.com/fe4bcecb/wsd/test/rawws"
+	"github.com/fe4bcecb/wsd/test/wsdproc"
+)
+
+// TestMemoryIsShort: wsd refuses new clients before its memory is used up, serves
+// those that it has, and takes new ones when there is memory again.
+func TestMemoryIsShort(t *testing.T) {
+	p := wsdproc.Start(t, "serve", "--memory-limit", "64MiB", "--max-backpressure", "2MiB", "--drain-lb-wait", "0s", "--drain-timeout", "5s")
+	good := open(t, p.Addr, "/echo")
+	sayHello(t, good)
+	// Clients that don't read what comes back to them.
+	var greedy []*rawws.Conn
+	frame := rawws.Frame{Fin: true, Op: rawws.Binary, Payload: make([]byte, 16<<10)}.Bytes()
+	refused := false
+	for i := 0; i < 400 && !refused; i++ {
+		c, err := rawws.Dial(p.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.Patience = drainPatience
+		if err := c.Upgrade("/echo", ""); err != nil {
+			if c.Response == nil || c.Response.Status != http.StatusServiceUnavailable {
+				t.Fatalf("client %d: %v", i, err)
+			}
+			refused = true
+			break
+		}
+		greedy = append(greedy, c)
+		for range 700 {
+			if err := c.Send(frame); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !refused {
+		t.Fatalf("%d clients that don't read are taken", len(greedy))
+	}
+	t.Logf("refused after %d", len(greedy))
+	if n := status(p.Addr, "/socket.io/?EIO=4&transport=polling"); n != http.StatusServiceUnavailable {
+		t.Errorf("a Socket.IO client gets %d", n)
+	}
+	if n := status(p.Admin, "/readyz"); n != http.StatusServiceUnavailable {
+		t.Errorf("/readyz: %d", n)
+	}
+	if !strings.Contains(metrics(t, p), `wsd_connections_rejected_total{reason="memory"}`) {
+		t.Error("nothing is counted")
+	}
+	sayHello(t, good)
+	for _, c := range greedy {
+		c.Reset()
+	}
+	testkit.Eventually(t, func() bool { return status(p.Addr, "/readyz") == http.StatusOK }, drainPatience)
+	sayHello(t, open(t, p.Addr, "/echo"))
+	sayHello(t, good)
+	p.Alive(t)
+}
