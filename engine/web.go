@@ -21,6 +21,9 @@ const (
 	webBacklog = 1024
 	// webIdle is how long a kept-alive HTTP connection may be quiet.
 	webIdle = 75 * time.Second
+	// webBody is how long the body of a request may take, unless its handler says
+	// something else.
+	webBody = 10 * time.Second
 )
 
 // web is net/http's server for whatever is no WebSocket handshake. It listens
@@ -164,6 +167,10 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := a.start(); err != nil { // under a server that is not the App's own
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
+	}
+	if r.ContentLength != 0 && r.Context().Value(http.ServerContextKey) == any(a.web.server) {
+		// The server takes it back behind the request. One that fails has nothing to read.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(webBody))
 	}
 	e := a.routes.match(r.URL.EscapedPath())
 	if e != nil && !e.route.Manual && isUpgrade(r) {

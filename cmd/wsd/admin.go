@@ -20,6 +20,7 @@ const (
 	adminHeaderTimeout = 5 * time.Second
 	adminIdleTimeout   = 60 * time.Second
 	adminMaxHeader     = 16 << 10
+	adminBodyTimeout   = 10 * time.Second
 	adminCloseTimeout  = time.Second
 )
 
@@ -36,6 +37,10 @@ type admin struct {
 
 // ServeHTTP implements http.Handler.
 func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// One that fails has nothing to read.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(adminBodyTimeout))
+	}
 	(*a.handler.Load()).ServeHTTP(w, r)
 }
 

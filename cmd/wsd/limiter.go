@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"net/netip"
 	"sync/atomic"
 
@@ -13,6 +14,7 @@ const (
 	textPerIP      = "Too many connections from your address"
 	textMessages   = "rate limit"
 	textAtCapacity = "Server at capacity"
+	textMemory     = "Server is short of memory"
 )
 
 // limitRules are what limitFlags come down to.
@@ -99,10 +101,13 @@ func (l *limiter) message(m *limit.Meter) verdict {
 	return drop
 }
 
-// refusalText is what a client is told that handshake has refused.
-func refusalText(why reason) string {
-	if why == reasonIP {
-		return textPerIP
+// refusalOf is what a client is told that handshake has refused.
+func refusalOf(why reason) (status int, text string) {
+	switch why {
+	case reasonIP:
+		return http.StatusTooManyRequests, textPerIP
+	case reasonMemory:
+		return http.StatusServiceUnavailable, textMemory
 	}
-	return textRate
+	return http.StatusTooManyRequests, textRate
 }

@@ -35,11 +35,11 @@ const (
 	unlimitedMemory = 1 << 62
 )
 
-// memoryGuard tells when memory is short. The zero value never does.
+// memoryGuard tells when memory is short.
 type memoryGuard struct {
 	limit uint64 // bytes; 0: none
 	used  atomic.Uint64
-	short atomic.Bool
+	short *atomic.Bool // the limiter's
 }
 
 // watchMemory has the guard look after the limit, if there is one, until end is
@@ -49,6 +49,7 @@ func (s *server) watchMemory() (end func(), err error) {
 		return func() {}, nil
 	}
 	g := &s.memory
+	g.short = s.limiter.short
 	if g.limit, err = s.memoryFlags.limit(os.DirFS("/")); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 )
@@ -39,7 +40,7 @@ func TestContainerMemory(t *testing.T) {
 }
 
 func TestMemoryGuard(t *testing.T) {
-	g := memoryGuard{limit: 100}
+	g := memoryGuard{limit: 100, short: new(atomic.Bool)}
 	for _, step := range []struct {
 		used  uint64
 		short bool

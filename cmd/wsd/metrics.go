@@ -45,6 +45,7 @@ func (s *server) registerMetrics() {
 	s.sioMetrics(now)
 	s.processMetrics(now)
 	s.tlsMetrics(now)
+	s.memoryMetrics()
 	s.metrics.Counter("wsd_close_unanswered_total", "Connections that were cut off because the client did not answer a Close frame in time.",
 		of(func() uint64 { return now.app.Unanswered }))
 	if s.redis != nil {

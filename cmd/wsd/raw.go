@@ -91,7 +91,8 @@ func (s *server) admission(b engine.Behavior, accept func(u *engine.Handshake, w
 		why, ok := s.limiter.handshake(s.trust.ofHandshake(u).addr)
 		switch {
 		case !ok:
-			s.reject(u, why, http.StatusTooManyRequests, refusalText(why), engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
+			status, text := refusalOf(why)
+			s.reject(u, why, status, text, engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
 		case s.full() && s.sioFlags.AtCapacity == "http503":
 			s.reject(u, reasonCapacity, http.StatusServiceUnavailable, textAtCapacity, engine.HeaderField{Name: "Retry-After", Value: retryAfter()})
 		case s.full():

@@ -67,6 +67,7 @@ type server struct {
 	raw         atomic.Int64 // open connections of admission's routes
 	draining    drainState
 	certificate *certificate // nil: no TLS
+	memory      memoryGuard
 }
 
 // run serves until ctx ends, or beginDrain is called, and then drains. The error says with which code
@@ -122,6 +123,12 @@ func run(ctx context.Context, cfg config) error {
 		Exclusive:      cfg.exclusive,
 	})
 	s.registerReadiness()
+	endMemory, err := s.watchMemory()
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	defer endMemory()
 	if err := s.joinWorkers(); err != nil {
 		closeAll(listeners)
 		return err

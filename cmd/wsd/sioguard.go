@@ -27,6 +27,7 @@ type sioPeer struct {
 var (
 	refuseRate = &engineio.RequestError{Status: http.StatusTooManyRequests, Code: 4, Message: textRate}
 	refuseIP   = &engineio.RequestError{Status: http.StatusTooManyRequests, Code: 4, Message: textPerIP}
+	refuseWant = &engineio.RequestError{Status: http.StatusServiceUnavailable, Code: 4, Message: textMemory}
 )
 
 // codeUnknownSID is Engine.IO's code for a request of a session that there is none
@@ -49,6 +50,8 @@ func (g *sioGuard) limit(r *engineio.Request) *engineio.RequestError {
 		return nil
 	case why == reasonIP:
 		return refuseIP
+	case why == reasonMemory:
+		return refuseWant
 	}
 	return refuseRate
 }
@@ -79,6 +82,8 @@ func (g *sioGuard) refused(r *engineio.Request, e *engineio.RequestError) {
 		why = reasonRate
 	case e == refuseIP:
 		why = reasonIP
+	case e == refuseWant:
+		why = reasonMemory
 	case e.Status == http.StatusForbidden:
 		why = reasonOrigin
 	case e.Status == http.StatusServiceUnavailable && e.Message == textAtCapacity:
