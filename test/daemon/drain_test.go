@@ -483,8 +483,8 @@ func TestDrainSendsClientsElsewhere(t *testing.T) {
 		if len(m.Disconnects) == 0 {
 			continue // it had come to the second one already
 		}
-		if m.Disconnects[0] != "transport close" || len(m.Connects) != 2 {
-			t.Errorf("client %d (%s): disconnects %q, %d connects", i, m.Transport, m.Disconnects, len(m.Connects))
+		if m.Disconnects[0].Reason != "transport close" || len(m.Connects) != 2 {
+			t.Errorf("client %d (%s): disconnects %v, %d connects", i, m.Transport, m.Disconnects, len(m.Connects))
 		}
 	}
 	second.Alive(t)

@@ -20,8 +20,8 @@ func TestSlowloris(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writeCertificate(t, cert, key, 1)
-	plain := wsdproc.Start(t, "serve", "--drain-lb-wait", "0s")
-	encrypted := wsdproc.Start(t, "serve", "--drain-lb-wait", "0s", "--tls-cert", cert, "--tls-key", key)
+	plain := wsdproc.Start(t, "serve", "--drain-lb-wait", "0s", "--ping-interval", "2s", "--ping-timeout", "2s")
+	encrypted := wsdproc.Start(t, "serve", "--drain-lb-wait", "0s", "--tls-cert", cert, "--tls-key", key, "--ping-interval", "2s", "--ping-timeout", "2s")
 	insecure := &tls.Config{InsecureSkipVerify: true}
 	dial := func(addr string) (net.Conn, error) { return net.DialTimeout("tcp", addr, drainPatience) }
 	listeners := []struct {

@@ -154,7 +154,7 @@ func TestTLS(t *testing.T) {
 	crowd.ask("say", nil)
 	for i, m := range crowd.report() {
 		if len(m.Disconnects) > 0 {
-			t.Errorf("client %d was disconnected: %q", i, m.Disconnects)
+			t.Errorf("client %d was disconnected: %v", i, m.Disconnects)
 		}
 	}
 
