@@ -30,6 +30,7 @@ type Broker struct {
 	streams  streamsState  // what those of the streams adapter share
 	topics   topicsState   // what the nodes of Topics share
 	presence presenceState // what the nodes of Presence share
+	members  membersState  // what those of Members share
 
 	ctx    context.Context // ends with Close: no connection is made any more
 	cancel context.CancelFunc

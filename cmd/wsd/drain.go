@@ -82,6 +82,7 @@ func (s *server) drain() error {
 	left := s.connections()
 	err := s.app.Shutdown(ctx)
 	s.finishRelays(ctx)
+	s.closePubsub(ctx)
 	s.closeRedis(ctx) // last: the others have sent to it
 	if err != nil && !errors.Is(err, engine.ErrShutdown) {
 		return fmt.Errorf("drain cut short after %v, with %d clients connected: %w", s.DrainTimeout, left, err)

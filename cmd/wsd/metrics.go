@@ -57,6 +57,7 @@ func (s *server) registerMetrics() {
 func (s *server) metricsRoutes(mux *http.ServeMux) {
 	s.registerMetrics()
 	s.refusalMetrics()
+	s.pubsubMetrics()
 	mux.Handle("GET /metrics", s.metrics.Handler())
 }
 

@@ -12,6 +12,7 @@ type pubsubFlags struct {
 	PubsubPath       string        `default:"/pubsub" placeholder:"PATH" help:"Where the protocol wsd.json.v1 is spoken. Default ${default}."`
 	PubsubPing       time.Duration `default:"25s" help:"How long a connection there may be quiet before clients ask whether it is alive: they are told. Default ${default}."`
 	PubsubMaxTopics  int           `default:"128" placeholder:"N" help:"Topics that a connection there may subscribe to. Default ${default}."`
+	PubsubMaxMembers int           `default:"1000" placeholder:"N" help:"Members of a topic that a client there is told, of how many there are. Default ${default}."`
 	PubsubMaxPending int           `default:"256" placeholder:"N" help:"Publications of a connection there that may wait for the broker. Default ${default}."`
 }
 
@@ -22,8 +23,8 @@ func (f *pubsubFlags) check() error {
 		return usageError(fmt.Errorf("--pubsub-path %s: want a path such as /pubsub", f.PubsubPath))
 	case f.PubsubPing < time.Second:
 		return usageError(errors.New("--pubsub-ping: want at least 1s"))
-	case f.PubsubMaxTopics < 1 || f.PubsubMaxPending < 1:
-		return usageError(errors.New("--pubsub-max-topics and --pubsub-max-pending: want at least 1"))
+	case min(f.PubsubMaxTopics, f.PubsubMaxMembers, f.PubsubMaxPending) < 1:
+		return usageError(errors.New("--pubsub-max-topics, --pubsub-max-members and --pubsub-max-pending: want at least 1"))
 	}
 	return nil
 }

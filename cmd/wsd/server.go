@@ -133,6 +133,10 @@ func run(ctx context.Context, cfg config) error {
 		closeAll(listeners)
 		return err
 	}
+	if err := s.openPubsub(); err != nil {
+		closeAll(listeners)
+		return err
+	}
 	s.routes(s)
 	s.reloadable()
 	if s.daemonFlags != nil {

@@ -10,6 +10,8 @@ import (
 	"github.com/fe4bcecb/wsd/internal/conv"
 )
 
+func appendNumber(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
+
 // appendHello begins a connection. ping is in seconds.
 func appendHello(dst []byte, server, connection string, ping int) []byte {
 	dst = append(dst, `{"op":"hello","v":1,"server":`...)
@@ -17,7 +19,7 @@ func appendHello(dst []byte, server, connection string, ping int) []byte {
 	dst = append(dst, `,"connection":`...)
 	dst = jsontext.AppendQuoted(dst, connection)
 	dst = append(dst, `,"ping":`...)
-	dst = strconv.AppendInt(dst, int64(ping), 10)
+	dst = appendNumber(dst, int64(ping))
 	return append(dst, '}')
 }
 
@@ -91,7 +93,7 @@ func appendGap(dst []byte, quoted string, why gapReason, lost int64) []byte {
 	dst = append(dst, '"')
 	if lost >= 0 {
 		dst = append(dst, `,"lost":`...)
-		dst = strconv.AppendInt(dst, lost, 10)
+		dst = appendNumber(dst, lost)
 	}
 	return append(dst, '}')
 }

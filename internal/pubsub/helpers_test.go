@@ -45,7 +45,10 @@ func start(t testing.TB, b broker.Topics, configure func(*pubsub.Options)) *node
 	if configure != nil {
 		configure(&opts)
 	}
-	n.server = pubsub.New(opts)
+	var err error
+	if n.server, err = pubsub.New(opts); err != nil {
+		t.Fatal(err)
+	}
 	behavior := n.server.Behavior(engine.Behavior{})
 	behavior.Upgrade = func(u *engine.Handshake) {
 		account := pubsub.Account{User: u.Query("user")}
@@ -73,13 +76,15 @@ func start(t testing.TB, b broker.Topics, configure func(*pubsub.Options)) *node
 	served := make(chan error, 1)
 	go func() { served <- n.app.Serve(l) }()
 	t.Cleanup(func() {
-		n.server.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := n.app.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 		<-served
+		if err := n.server.Close(ctx); err != nil {
+			t.Error(err)
+		}
 	})
 	testkit.Eventually(t, func() bool { return len(n.app.Loops()) > 0 }, patience)
 	return n

@@ -1,12 +1,124 @@
 package pubsub
 
-// enterMembers makes a subscriber a member of its topic.
-func (c *Client) enterMembers(*subscription) {}
+import (
+	"context"
+
+	"github.com/fe4bcecb/wsd/broker"
+	"github.com/fe4bcecb/wsd/codec/jsontext"
+	"github.com/fe4bcecb/wsd/engine"
+)
+
+// enterMembers makes a subscriber a member of its topic, and has it watch the others
+// if it wants to.
+func (c *Client) enterMembers(sub *subscription) {
+	s, name := c.server, sub.local.topic.name
+	if s.members == nil || sub.entered {
+		return
+	}
+	sub.entered = true
+	// What can't be told now is told again.
+	_ = s.members.Enter(name, c.member())
+	if sub.presence {
+		s.watch(sub.local.topic, 1)
+	}
+}
 
 // exitMembers ends what enterMembers began.
-func (c *Client) exitMembers(*subscription) {}
+func (c *Client) exitMembers(sub *subscription) {
+	s := c.server
+	if !sub.entered {
+		return
+	}
+	if sub.presence {
+		s.watch(sub.local.topic, -1)
+	}
+	_ = s.members.Exit(sub.local.topic.name, c.id) // likewise
+}
+
+func (c *Client) member() broker.TopicMember {
+	return broker.TopicMember{User: c.account.User, Connection: c.id}
+}
+
+// watch counts who wants to know of joins and leaves.
+func (s *Server) watch(t *topic, by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch t.watchers += by; {
+	case by > 0 && t.watchers == 1:
+		s.members.Watch(t.name)
+	case t.watchers == 0:
+		s.members.Unwatch(t.name)
+	}
+}
+
+// memberChanged tells those who want to know of a join or a leave.
+func (s *Server) memberChanged(name string, m broker.TopicMember, joined bool) {
+	t := s.find(name)
+	if t == nil {
+		return
+	}
+	op := `{"op":"leave","topic":`
+	if joined {
+		op = `{"op":"join","topic":`
+	}
+	b := appendMember(append(append(make([]byte, 0, 128), op...), t.quoted...), ',', m)
+	b = append(b, '}')
+	t.spread(delivery{
+		kind: memberDelivery, message: engine.NewPreparedMessage(b, engine.Text), size: len(b), about: m.Connection,
+	})
+}
+
+// appendMember writes the fields of a member behind a byte.
+func appendMember(dst []byte, before byte, m broker.TopicMember) []byte {
+	dst = append(dst, before)
+	dst = append(dst, `"user":`...)
+	dst = jsontext.AppendQuoted(dst, m.User)
+	dst = append(dst, `,"connection":`...)
+	return jsontext.AppendQuoted(dst, m.Connection)
+}
+
+// appendMembers writes the members of a topic, and how many there are.
+func appendMembers(dst []byte, members []broker.TopicMember, total int) []byte {
+	dst = append(dst, `,"members":[`...)
+	for i, m := range members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendMember(dst, '{', m), '}')
+	}
+	return appendNumber(append(dst, `],"total":`...), int64(total))
+}
+
+// listMembers asks for the members of a topic and goes on on the loop.
+func (c *Client) listMembers(id, topic string, then func(members []broker.TopicMember, total int)) {
+	s := c.server
+	if s.members == nil {
+		c.refuse(id, failure{unavailable, "there is no presence here"})
+		return
+	}
+	c.ask(id, func() func() {
+		ctx, cancel := context.WithTimeout(s.ctx, s.opts.Timeout)
+		defer cancel()
+		members, total, err := s.members.List(ctx, topic, s.opts.MaxMembers)
+		return func() {
+			if err != nil {
+				c.refuse(id, failureOf(err))
+				return
+			}
+			then(members, total)
+		}
+	})
+}
 
 // askMembers answers with the members of a topic.
 func (c *Client) askMembers(id, topic string) {
-	c.refuse(id, failure{unavailable, "there is no presence here"})
+	if !may(c.account.Subscribe, topic) {
+		c.refuse(id, failure{forbidden, "not allowed to subscribe to this topic"})
+		return
+	}
+	c.listMembers(id, topic, func(members []broker.TopicMember, total int) {
+		if id != "" {
+			c.answer(append(appendMembers(appendOK(c.room(), id), members, total), '}'))
+		}
+	})
 }

@@ -54,7 +54,7 @@ type Options struct {
 	MaxPending int
 	// Members knows who is subscribed to topics, on every node; nil: there is no
 	// presence.
-	Members any
+	Members broker.TopicMembers
 	// MaxMembers is how many members of a topic a client is told; 0: 1,000.
 	MaxMembers int
 	// Timeout bounds what the broker is asked; 0: 10 s.
@@ -67,11 +67,12 @@ type Options struct {
 // Server serves the protocol on connections of one App. Its methods are safe from
 // any goroutine.
 type Server struct {
-	opts  Options
-	jobs  pool
-	count counters
-	ctx   context.Context // ends with Close
-	end   context.CancelFunc
+	opts    Options
+	members broker.TopicMembersNode // nil: there is no presence
+	jobs    pool
+	count   counters
+	ctx     context.Context // ends with Close
+	end     context.CancelFunc
 
 	mu     sync.Mutex // of enter and exit as a whole
 	shards map[*engine.Loop]*shard
@@ -81,8 +82,9 @@ type Server struct {
 	topics map[string]*topic
 }
 
-// New makes a Server. Use its Behavior for the App's routes.
-func New(opts Options) *Server {
+// New makes a Server. Use its Behavior for the App's routes. The error is that of
+// Members.
+func New(opts Options) (*Server, error) {
 	setDefault(&opts.Ping, DefaultPing)
 	setDefault(&opts.MaxPayload, engine.DefaultMaxPayload)
 	setDefault(&opts.MaxBackpressure, engine.DefaultMaxBackpressure)
@@ -96,7 +98,14 @@ func New(opts Options) *Server {
 	s := &Server{opts: opts, topics: map[string]*topic{}, shards: map[*engine.Loop]*shard{}}
 	s.jobs.max = workers
 	s.ctx, s.end = context.WithCancel(context.Background())
-	return s
+	if opts.Members != nil {
+		var err error
+		if s.members, err = opts.Members.Join(s.memberChanged); err != nil {
+			s.end()
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 func setDefault[T comparable](value *T, def T) {
@@ -144,8 +153,15 @@ func (s *Server) Gap(name string, g broker.Gap) {
 	}
 }
 
-// Close ends what waits for the broker. Call when the App was shut down.
-func (s *Server) Close() { s.end() }
+// Close ends what waits for the broker, and takes back the members of topics. Call
+// when the App was shut down.
+func (s *Server) Close(ctx context.Context) error {
+	s.end()
+	if s.members == nil {
+		return nil
+	}
+	return s.members.Leave(ctx)
+}
 
 // shardOf is the part of the Server that a loop serves.
 func (s *Server) shardOf(l *engine.Loop) *shard {

@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"slices"
 
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/cluster"
@@ -29,6 +30,7 @@ type subscription struct {
 	slot     int // in local.members
 	state    state
 	presence bool // joins and leaves are told
+	entered  bool // it is a member
 	gone     bool
 
 	// id is of the request that is to be answered when the client is up to date;
@@ -167,6 +169,24 @@ func (sub *subscription) tellUpToDate() {
 		s.count.recoveries[result].Add(1)
 	}
 	c.enterMembers(sub)
+	if !sub.presence || s.members == nil {
+		sub.tellOK(nil, 0)
+		return
+	}
+	c.listMembers(sub.id, sub.local.topic.name, func(members []broker.TopicMember, total int) {
+		if sub.gone {
+			return
+		}
+		if !slices.Contains(members, c.member()) && len(members) < s.opts.MaxMembers {
+			members, total = append(members, c.member()), total+1 // it has just come
+		}
+		sub.tellOK(members, total)
+	})
+}
+
+// tellOK answers the request. Where presence was asked for there are members.
+func (sub *subscription) tellOK(members []broker.TopicMember, total int) {
+	c := sub.client
 	if sub.id == "" {
 		return
 	}
@@ -181,6 +201,9 @@ func (sub *subscription) tellUpToDate() {
 		} else {
 			b = append(b, "false"...)
 		}
+	}
+	if members != nil {
+		b = appendMembers(b, members, total)
 	}
 	c.answer(append(b, '}'))
 }
@@ -205,7 +228,7 @@ func (sub *subscription) deliver(d *delivery) {
 	c, t := sub.client, sub.local.topic
 	switch d.kind {
 	case memberDelivery:
-		if sub.presence && sub.answered && c.fits(d.size) {
+		if sub.presence && sub.entered && d.about != c.id && c.fits(d.size) {
 			c.ws.SendPrepared(d.message)
 		}
 		return

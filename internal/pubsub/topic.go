@@ -24,6 +24,7 @@ type topic struct {
 	keeps       bool   // history
 	stop        func() // ends the App's Watch
 	subscribers int    // Server.mu
+	watchers    int    // Server.mu; subscribers that are told of joins and leaves
 
 	mu      sync.Mutex // after Server.mu, before a shard's
 	locals  []*local
@@ -159,6 +160,7 @@ type delivery struct {
 	restarted bool
 	lost      int64
 
+	about  string // the connection that joined or left
 	client *Client
 	answer string // the id of the request; "" for none
 	err    error

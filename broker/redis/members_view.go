@@ -1,0 +1,207 @@
+package redis
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/redis/rueidis"
+
+	"github.com/fe4bcecb/wsd/broker"
+)
+
+// membersView is what a node knows of a topic that it watches. It is a listener on
+// the topic's channel: what it does not bring, the hash tells.
+type membersView struct {
+	n     *membersNode
+	topic string
+	sub   *subscription // n.mu
+	stale bool          // n.mu: the hash is to be read
+
+	mu      sync.Mutex
+	loaded  bool
+	loading bool
+	members map[string]string // fields of the hash
+	arrived []memberChange    // while loading
+}
+
+// memberChange is a join or a leave.
+type memberChange struct {
+	field, user string
+	joined      bool
+}
+
+// Watch implements broker.TopicMembersNode.
+func (n *membersNode) Watch(topic string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.left || n.watched[topic] != nil {
+		return
+	}
+	v := &membersView{n: n, topic: topic, stale: true, members: map[string]string{}}
+	n.watched[topic] = v
+	v.sub = n.b.hub.subscribe(n.b.inboxKind(), membersChannel(topic), v)
+	n.signal()
+}
+
+// Unwatch implements broker.TopicMembersNode.
+func (n *membersNode) Unwatch(topic string) {
+	n.mu.Lock()
+	v := n.watched[topic]
+	delete(n.watched, topic)
+	n.mu.Unlock()
+	if v != nil {
+		v.sub.release(true)
+	}
+}
+
+func (n *membersNode) signal() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// message implements listener.
+func (v *membersView) message(_, payload string) {
+	if len(payload) <= 1+memberIDLen || payload[0] != '+' && payload[0] != '-' {
+		return // something else has published it
+	}
+	field, user, ok := strings.Cut(payload[1:], "\x00")
+	if !ok || len(field) <= memberIDLen {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.loading {
+		v.arrived = append(v.arrived, memberChange{field, user, payload[0] == '+'})
+		return
+	}
+	v.noteLocked(field, user, payload[0] == '+')
+}
+
+// gap implements listener.
+func (v *membersView) gap(broker.Gap) {
+	v.n.mu.Lock()
+	v.stale = true
+	v.n.mu.Unlock()
+	v.n.signal()
+}
+
+// noteLocked takes a change, and tells it if it is one.
+func (v *membersView) noteLocked(field, user string, joined bool) {
+	old, there := v.members[field]
+	switch {
+	case joined && !there && len(v.members) < maxMembersRead:
+		v.members[field] = user
+	case !joined && there:
+		delete(v.members, field)
+		user = old
+	case joined == there && len(v.members) < maxMembersRead:
+		return
+	}
+	v.n.changed(v.topic, broker.TopicMember{User: user, Connection: field[memberIDLen:]}, joined)
+}
+
+// refresh reads the hashes that views have to, and has the members of nodes that died
+// leave.
+func (n *membersNode) refresh(views []*membersView) error {
+	for _, v := range views {
+		n.mu.Lock()
+		stale, sub := v.stale, v.sub
+		v.stale = false
+		n.mu.Unlock()
+		if !stale {
+			continue
+		}
+		if err := v.load(sub); err != nil {
+			n.mu.Lock()
+			v.stale = true
+			n.mu.Unlock()
+			return err
+		}
+	}
+	var nodes map[string]bool
+	for _, v := range views {
+		v.mu.Lock()
+		nodes = nodesOf(nodes, v.members)
+		v.mu.Unlock()
+	}
+	alive, err := n.lookAt(n.ctx, nodes)
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		v.bury(alive)
+	}
+	return nil
+}
+
+// load compares with the hash. What it has at first is no change.
+func (v *membersView) load(sub *subscription) error {
+	ctx, cancel := context.WithTimeout(v.n.ctx, v.n.b.opts.CommandTimeout)
+	defer cancel()
+	if err := sub.wait(ctx); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	v.loading = true
+	v.mu.Unlock()
+	fields, total, err := v.n.read(ctx, v.topic)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err == nil {
+		v.compareLocked(fields, total)
+	}
+	v.loading = false
+	for _, c := range v.arrived {
+		v.noteLocked(c.field, c.user, c.joined)
+	}
+	v.arrived = nil
+	return err
+}
+
+// compareLocked takes what the hash has.
+func (v *membersView) compareLocked(fields map[string]string, total int) {
+	if !v.loaded {
+		v.loaded = true
+		for field, user := range fields {
+			v.members[field] = user
+		}
+		return
+	}
+	if total > len(fields) {
+		return // too many to compare
+	}
+	for field, user := range fields {
+		if _, there := v.members[field]; !there {
+			v.noteLocked(field, user, true)
+		}
+	}
+	for field, user := range v.members {
+		if _, there := fields[field]; !there {
+			v.noteLocked(field, user, false)
+		}
+	}
+}
+
+// bury has the members of nodes leave that are not alive any more, and strikes them
+// off the hash.
+func (v *membersView) bury(alive map[string]bool) {
+	v.mu.Lock()
+	var dead []string
+	for field, user := range v.members {
+		if there, looked := alive[nodeOfField(field)]; looked && !there {
+			dead = append(dead, field)
+			v.noteLocked(field, user, false)
+		}
+	}
+	v.mu.Unlock()
+	if len(dead) == 0 {
+		return
+	}
+	key := membersKey(v.topic)
+	_ = v.n.lane.push(len(key)+len(dead)*orderSize, func(b rueidis.Builder) rueidis.Completed {
+		return b.Hdel().Key(key).Field(dead...).Build()
+	}, nil) // else another node does, or the next look
+}
