@@ -1,0 +1,16 @@
+package pubsub
+
+// Parsed is a request that the parser has read.
+type Parsed struct {
+	OK                   bool
+	Op, ID, Topic, Token string
+	Data, Bytes          []byte
+}
+
+// Parse reads a request.
+func Parse(b []byte) Parsed {
+	var p parser
+	var r request
+	_, ok := p.parse(&r, b)
+	return Parsed{ok, r.op, string(r.id), string(r.topic), string(r.token), r.data, r.bytes}
+}
