@@ -1,9 +1,13 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"sync"
 )
+
+// DefaultMaxHistory is the default of Memory.MaxHistory.
+const DefaultMaxHistory = 64 << 20
 
 // Memory joins nodes of one process. Publishing calls the other nodes' Deliver
 // functions before it returns. The zero value is ready.
@@ -13,6 +17,10 @@ type Memory struct {
 	// history lives as long as the Memory: offsets of another one, or of another
 	// process, get what is kept and Complete false.
 	Durable func(topic string) (r Retention, ok bool)
+	// MaxHistory bounds the messages that are kept over all topics, in bytes; beyond it
+	// the logs that were not used for longest lose their older half. 0: 64 MiB. Set
+	// it before the first Join.
+	MaxHistory int
 
 	mu     sync.RWMutex
 	topics map[string]map[*memoryNode]struct{}
@@ -132,6 +140,7 @@ func (n *memoryNode) publish(msg Message) (offset string, err error) {
 	}
 	msg.Offset = ""
 	if log := m.logs.of(msg.Topic, m.Durable); log != nil {
+		m.logs.shrink(int64(cmp.Or(m.MaxHistory, DefaultMaxHistory)))
 		// Held over the deliveries: they come in the order of the offsets.
 		log.mu.Lock()
 		defer log.mu.Unlock()

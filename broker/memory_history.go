@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,14 @@ type memoryLogs struct {
 	mu     sync.Mutex
 	topics map[string]*memoryTopic
 	now    func() time.Time // nil: time.Now
+	bytes  atomic.Int64     // of all messages that are kept
 }
+
+// entrySize is what a message that is kept counts beside its data, in bytes.
+const entrySize = 64
+
+// shrinkLooks is how many logs are compared for the one that was not used for longest.
+const shrinkLooks = 8
 
 // memoryTopic is one topic's log. Its methods need mu.
 type memoryTopic struct {
@@ -25,6 +33,8 @@ type memoryTopic struct {
 	born int64
 	last uint64 // sequence number of the newest message; 0: none yet
 	kept []memoryEntry
+	used time.Time // when the newest came
+	sum  *atomic.Int64
 }
 
 type memoryEntry struct {
@@ -56,7 +66,7 @@ func (l *memoryLogs) of(topic string, durable func(string) (Retention, bool)) *m
 		now = time.Now
 	}
 	l.sweepLocked()
-	t := &memoryTopic{keep: keep, now: now, born: now().UnixMilli()}
+	t := &memoryTopic{keep: keep, now: now, born: now().UnixMilli(), sum: &l.bytes}
 	l.topics[topic] = t
 	return t
 }
@@ -81,10 +91,55 @@ func (l *memoryLogs) sweepLocked() {
 	}
 }
 
+// shrink has logs lose messages while all together are too large. It looks at a few
+// logs at a time, and at none that is in use.
+func (l *memoryLogs) shrink(most int64) {
+	if l.bytes.Load() <= most {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for range shrinkLooks {
+		if victim := l.oldestLocked(); victim != nil {
+			victim.drop((len(victim.kept) + 1) / 2)
+			victim.mu.Unlock()
+		}
+		if l.bytes.Load() <= most {
+			return
+		}
+	}
+}
+
+// oldestLocked returns, of a few logs that have something, the one that was not used
+// for longest, locked; nil if all are in use.
+func (l *memoryLogs) oldestLocked() *memoryTopic {
+	var oldest *memoryTopic
+	looks := 0
+	for _, t := range l.topics {
+		if looks++; looks > shrinkLooks {
+			break
+		}
+		if !t.mu.TryLock() {
+			continue
+		}
+		if len(t.kept) == 0 || oldest != nil && !t.used.Before(oldest.used) {
+			t.mu.Unlock()
+			continue
+		}
+		if oldest != nil {
+			oldest.mu.Unlock()
+		}
+		oldest = t
+	}
+	return oldest
+}
+
 // append keeps a copy of a message and returns its offset.
 func (t *memoryTopic) append(m Message) string {
 	t.last++
-	t.kept = append(t.kept, memoryEntry{t.last, t.now(), bytes.Clone(m.Data), m.Binary})
+	t.used = t.now()
+	t.kept = append(t.kept, memoryEntry{t.last, t.used, bytes.Clone(m.Data), m.Binary})
+	t.sum.Add(int64(len(m.Data) + entrySize))
 	t.trim()
 	return t.offset(t.last)
 }
@@ -100,6 +155,16 @@ func (t *memoryTopic) trim() {
 			n++
 		}
 	}
+	t.drop(n)
+}
+
+// drop forgets the n oldest messages.
+func (t *memoryTopic) drop(n int) {
+	size := 0
+	for i := range t.kept[:n] {
+		size += len(t.kept[i].data) + entrySize
+	}
+	t.sum.Add(-int64(size))
 	clear(t.kept[:n])
 	t.kept = t.kept[n:]
 }

@@ -83,3 +83,50 @@ func TestMemoryKeepsItsOwnCopies(t *testing.T) {
 		t.Errorf("history is %q", got)
 	}
 }
+
+// TestMemoryHistoryIsBounded publishes to more topics than fit: those not used for
+// longest lose messages, and who asks for them is told.
+func TestMemoryHistoryIsBounded(t *testing.T) {
+	m := &broker.Memory{
+		MaxHistory: 64 << 10,
+		Durable:    func(string) (broker.Retention, bool) { return broker.Retention{Messages: 1000}, true },
+	}
+	n, err := m.Join(broker.TopicsReceiver{Deliver: func(broker.Message) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 1<<10)
+	kept := func() (bytes int) {
+		for i := range 100 {
+			h, err := n.History(t.Context(), fmt.Sprint("t", i), "", 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range h.Messages {
+				bytes += len(m.Data)
+			}
+		}
+		return bytes
+	}
+	for i := range 100 {
+		for range 4 {
+			if err := n.Publish(broker.Message{Topic: fmt.Sprint("t", i), Data: data}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := kept(); got > 64<<10 || got < 16<<10 {
+		t.Errorf("%d bytes are kept", got)
+	}
+	for range 400 { // one topic alone is bounded as well
+		if err := n.Publish(broker.Message{Topic: "t0", Data: data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := kept(); got > 64<<10 || got < 16<<10 {
+		t.Errorf("%d bytes are kept", got)
+	}
+	if h, err := n.History(t.Context(), "t0", "0-0", 1); err != nil || h.Complete {
+		t.Errorf("%+v, %v: the first message is gone", h, err)
+	}
+}
