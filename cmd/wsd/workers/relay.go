@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // relayed is a connection that another worker relays: the client's socket stayed
@@ -29,6 +30,9 @@ type relays struct {
 // relayBuffer is what a relay reads at a time, in bytes: it has two of them.
 const relayBuffer = 16 << 10
 
+// relayLinger is how long a client may take to close what the worker has closed.
+const relayLinger = 5 * time.Second
+
 // begin relays until both ends are closed. first was read of the client already.
 func (r *relays) begin(client, far net.Conn, first []byte) {
 	r.mu.Lock()
@@ -45,6 +49,8 @@ func (r *relays) begin(client, far net.Conn, first []byte) {
 		go func() {
 			defer back.Done()
 			pump(client, far)
+			// The worker has ended it: so must the client, soon.
+			_ = client.SetReadDeadline(time.Now().Add(relayLinger))
 		}()
 		if _, err := far.Write(first); err == nil {
 			pump(far, client)

@@ -23,10 +23,9 @@ const (
 	wellAfter  = 10 * time.Second
 	// loopAfter is how many of them in a row make a crash loop.
 	loopAfter = 5
-	// hangAfter is how long a worker may tell nothing, or that a loop of its hangs,
-	// before it is killed.
+	// hangAfter is the default of Options.HangAfter.
 	hangAfter = 30 * time.Second
-	// hangReserve is how long it may take to say why, and is killed for good then.
+	// hangReserve is how long a worker that hangs may take to say why, and is killed for good then.
 	hangReserve = 5 * time.Second
 	// startTimeout is how long a worker may take until it serves.
 	startTimeout = 60 * time.Second
@@ -45,12 +44,16 @@ type Options struct {
 	// (see Marker) that it is one.
 	Command func() *exec.Cmd
 	Logger  *slog.Logger
+	// HangAfter is how long a worker may tell nothing, or that a loop of its hangs,
+	// before it is killed; 0: 30 s.
+	HangAfter time.Duration
 }
 
 // Supervisor is the parent of workers.
 type Supervisor struct {
 	opts     Options
 	dir      string
+	lock     *os.File // tells others that dir is in use
 	slots    []*slot
 	starts   chan func()   // run on the thread that workers die with
 	ready    chan struct{} // closed when all have served, or one never will
@@ -88,11 +91,14 @@ func New(opts Options) (*Supervisor, error) {
 	if opts.Workers < 1 || opts.Workers > maxWorkers {
 		return nil, fmt.Errorf("workers: %d workers: want 1 to %d", opts.Workers, maxWorkers)
 	}
-	dir, err := os.MkdirTemp("", "wsd-")
+	if opts.HangAfter <= 0 {
+		opts.HangAfter = hangAfter
+	}
+	dir, lock, err := privateDir()
 	if err != nil {
 		return nil, fmt.Errorf("workers: %w", err)
 	}
-	s := &Supervisor{opts: opts, dir: dir, starts: make(chan func()), ready: make(chan struct{}), stopping: make(chan struct{})}
+	s := &Supervisor{opts: opts, dir: dir, lock: lock, starts: make(chan func()), ready: make(chan struct{}), stopping: make(chan struct{})}
 	for i := 1; i <= opts.Workers; i++ {
 		s.slots = append(s.slots, &slot{s: s, index: i, first: make(chan struct{})})
 		s.passers = append(s.passers, newPasser(socketOf(dir, i), &s.results, &s.relays))
@@ -107,6 +113,7 @@ func (s *Supervisor) Close() {
 	}
 	s.relays.close()
 	_ = os.RemoveAll(s.dir)
+	_ = s.lock.Close()
 }
 
 // Run starts the workers and starts again those that die, until Stop is called and
@@ -400,10 +407,10 @@ func (x *slot) look(t *Totals) {
 	x.mu.Unlock()
 	switch {
 	case cmd == nil:
-	case ready && quiet > hangAfter, !ready && age > startTimeout:
+	case ready && quiet > x.s.opts.HangAfter, !ready && age > startTimeout:
 		x.s.opts.Logger.Error("a worker hangs: it is killed", "worker", ID(x.s.opts.ServerID, x.index), "silent", quiet.Round(time.Second).String())
 		_ = cmd.Process.Signal(dump) // it tells where its goroutines are
-		if quiet > hangAfter+hangReserve || age > startTimeout+hangReserve && !ready {
+		if quiet > x.s.opts.HangAfter+hangReserve || age > startTimeout+hangReserve && !ready {
 			_ = cmd.Process.Kill()
 		}
 	case ready:
