@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 
+	"github.com/fe4bcecb/wsd/cmd/wsd/metrics"
 	"github.com/fe4bcecb/wsd/cmd/wsd/workers"
 	"github.com/fe4bcecb/wsd/engine/engineio"
 )
@@ -15,12 +16,17 @@ func (s *server) joinWorkers() error {
 	if w == nil {
 		return nil
 	}
-	handoverMetric(&s.metrics, w.Handovers)
-	s.metrics.Counter("wsd_worker_taken_total", "Connections that other processes have passed to this one.",
-		func() float64 { return float64(w.Taken()) })
-	s.metrics.Gauge("wsd_worker_relays", "Connections (TLS) of clients whose session lives in another worker.",
-		func() float64 { return float64(w.Relays()) })
+	workerMetrics(&s.metrics, w)
 	return w.Join(engineio.Prefix, s.app.Adopt, s.log)
+}
+
+// workerMetrics registers what only workers count.
+func workerMetrics(set *metrics.Set, w *workers.Worker) {
+	handoverMetric(set, w.Handovers)
+	set.Counter("wsd_worker_taken_total", "Connections that other processes have passed to this one.",
+		func() float64 { return float64(w.Taken()) })
+	set.Gauge("wsd_worker_relays", "Connections (TLS) of clients whose session lives in another worker.",
+		func() float64 { return float64(w.Relays()) })
 }
 
 // elsewhere finds the worker that has a session: see engineio.Options.Elsewhere.
