@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/fe4bcecb/wsd/internal/testkit"
 	"github.com/fe4bcecb/wsd/test/rawws"
@@ -98,9 +97,6 @@ func visitByUpgrade(addr string, whole bool) {
 		text("5")
 	}
 }
-
-// patience bounds what a visit waits for.
-const patience = 30 * time.Second
 
 // metrics are the values of a server's series, by name with labels.
 func metrics(t *testing.T, p *wsdproc.Process) map[string]float64 {

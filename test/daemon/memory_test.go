@@ -51,7 +51,7 @@ func TestMemoryIsShort(t *testing.T) {
 	if n := status(p.Admin, "/readyz"); n != http.StatusServiceUnavailable {
 		t.Errorf("/readyz: %d", n)
 	}
-	if !strings.Contains(metrics(t, p), `wsd_connections_rejected_total{reason="memory"}`) {
+	if !strings.Contains(scraped(t, p), `wsd_connections_rejected_total{reason="memory"}`) {
 		t.Error("nothing is counted")
 	}
 	sayHello(t, good)

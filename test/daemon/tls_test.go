@@ -143,7 +143,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Signal(t, syscall.SIGHUP)
-	testkit.Eventually(t, func() bool { return strings.Contains(metrics(t, p), "wsd_config_last_reload_successful 0") }, drainPatience)
+	testkit.Eventually(t, func() bool { return strings.Contains(scraped(t, p), "wsd_config_last_reload_successful 0") }, drainPatience)
 	if !strings.Contains(p.Log(), "was not reloaded") {
 		t.Errorf("the log does not tell of the broken certificate:\n%s", p.Log())
 	}
@@ -171,8 +171,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// metrics is what the admin listener tells.
-func metrics(t *testing.T, p *wsdproc.Process) string {
+// scraped is what the admin listener tells.
+func scraped(t *testing.T, p *wsdproc.Process) string {
 	t.Helper()
 	res, err := http.Get("http://" + p.Admin + "/metrics")
 	if err != nil {
