@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/fe4bcecb/wsd/internal/auth"
 	"github.com/gobwas/ws"
 )
 
@@ -47,4 +49,38 @@ func TestPubsubNeedsItsProtocol(t *testing.T) {
 			t.Errorf("offered %q: %v", offered, err)
 		}
 	}
+}
+
+func TestPubsubClientIsServed(t *testing.T) {
+	r := serve(t)
+	if status, body := r.get("/pubsub/client.js"); status != http.StatusOK || !strings.Contains(body, "class WsdPubsub") {
+		t.Errorf("%d %.100s", status, body)
+	}
+}
+
+// TestPubsubToken holds /pubsub against what tokens allow, has one renewed, and is
+// told when it ends.
+func TestPubsubToken(t *testing.T) {
+	r := serve(t, "--jwt-secret", testSecret, "--jwt-leeway", "0s")
+	allow := func(g *auth.Grant) { g.Subscribe, g.Publish = []string{"news"}, []string{"chat/{sub}"} }
+	c := speaks(t, r, bearerHeader(token(t, allow)))
+	for _, x := range []struct{ sent, want string }{
+		{`{"op":"subscribe","id":1,"topic":"news"}`, `{"op":"ok","id":1}`},
+		{`{"op":"subscribe","id":2,"topic":"chat/ann"}`, `{"op":"error","id":2,"code":"forbidden",`},
+		{`{"op":"publish","id":3,"topic":"news","data":1}`, `{"op":"error","id":3,"code":"forbidden",`},
+		{`{"op":"publish","id":4,"topic":"chat/ann","data":1}`, `{"op":"ok","id":4}`},
+		{`{"op":"auth","id":5,"token":"x"}`, `{"op":"error","id":5,"code":"unauthorized",`},
+		{`{"op":"auth","id":6,"token":"` + token(t, func(g *auth.Grant) { g.User = "bob" }) + `"}`, `{"op":"error","id":6,"code":"unauthorized",`},
+		{`{"op":"auth","id":7,"token":"` + token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(2 * time.Second) }) + `"}`, `{"op":"ok","id":7}`},
+		{"", `{"op":"error","topic":"news","code":"forbidden",`},
+		{"", `{"op":"error","code":"expired",`},
+	} {
+		if x.sent != "" {
+			c.send(ws.OpText, x.sent)
+		}
+		if _, got := c.frame(); !strings.HasPrefix(string(got), x.want) {
+			t.Fatalf("%.40s\n got %s\nwant %s", x.sent, got, x.want)
+		}
+	}
+	c.expectClose(ws.StatusPolicyViolation, textExpired)
 }

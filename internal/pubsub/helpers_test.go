@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -154,14 +155,19 @@ func (c *client) text() string {
 func (c *client) read() (string, error) {
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience))
 	for {
-		f, err := ws.ReadFrame(c.in)
-		switch {
-		case err != nil:
+		h, err := ws.ReadHeader(c.in)
+		if err != nil {
 			return "", err
-		case f.Header.OpCode == ws.OpText, f.Header.OpCode == ws.OpBinary:
-			return string(f.Payload), nil
-		case f.Header.OpCode == ws.OpClose:
-			code, reason := ws.ParseCloseFrameData(f.Payload)
+		}
+		payload := make([]byte, min(h.Length, 1<<20))
+		if _, err := io.ReadFull(c.in, payload); err != nil {
+			return "", err
+		}
+		switch h.OpCode {
+		case ws.OpText, ws.OpBinary:
+			return string(payload), nil
+		case ws.OpClose:
+			code, reason := ws.ParseCloseFrameData(payload)
 			return "", fmt.Errorf("closed with %d %s", code, reason)
 		}
 	}
