@@ -35,7 +35,8 @@ const (
 
 // hearer is a client that listens to one who counts, and what became of it.
 type hearer struct {
-	last   int // the last number, 0 before the first
+	last   int    // the last number, 0 before the first
+	ending func() // called before the Close frame is answered; nil: nothing is
 	closed time.Time
 	err    error
 }
@@ -117,6 +118,9 @@ func (h *hearer) listen(c *rawws.Conn) {
 			continue
 		}
 		h.closed = time.Now()
+		if h.ending != nil {
+			h.ending()
+		}
 		h.err = errors.Join(h.err, farewell(c, e, 1001))
 		return
 	}
@@ -124,25 +128,30 @@ func (h *hearer) listen(c *rawws.Conn) {
 
 // speak counts on a topic until the server goes away.
 func (s *speaker) speak(c *rawws.Conn) {
-	ended := make(chan struct{})
+	var mu sync.Mutex // held while a number is sent: none comes behind the answer to the Close frame
+	over, ended := false, make(chan struct{})
 	go func() {
 		defer close(ended)
-		var h hearer
+		h := hearer{ending: func() {
+			mu.Lock()
+			defer mu.Unlock()
+			over = true
+		}}
 		h.listen(c)
 		s.closed, s.err = h.closed, h.err
 	}()
+	say := func(n int) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if over || c.Send(text(strconv.Itoa(n))) != nil {
+			return false
+		}
+		s.said.Store(int64(n))
+		return true
+	}
 	tick := time.NewTicker(speakEvery)
 	defer tick.Stop()
-	for n := 1; ; n++ {
-		if c.Send(text(strconv.Itoa(n))) != nil {
-			break // the end came from the other side meanwhile
-		}
-		select {
-		case <-ended:
-			return // n may have come too late
-		default:
-			s.said.Store(int64(n))
-		}
+	for n := 1; say(n); n++ {
 		select {
 		case <-ended:
 			return
