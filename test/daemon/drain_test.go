@@ -423,11 +423,8 @@ func TestDrainUnderLoad(t *testing.T) {
 	if code := p.Wait(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, p.Log())
 	}
-	took := time.Since(told)
-	t.Logf("%d clients, drained in %v", all, took)
-	if took > 30*time.Second {
-		t.Errorf("it took %v", took)
-	}
+	// Exit code 0 says that it was within --drain-timeout.
+	t.Logf("%d clients, drained in %v", all, time.Since(told))
 	first, last := time.Now(), told
 	for i := range drainGroups {
 		heardAll(t, fmt.Sprintf("topic %d", i), &topics[i], red[2*i])

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fe4bcecb/wsd/test/wsdproc"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -93,6 +94,7 @@ func TestKubernetesFiles(t *testing.T) {
 		{p("securityContext", "runAsNonRoot"), true},
 		{p("containers", 0, "lifecycle", "preStop", "sleep", "seconds"), 5},
 		{p("containers", 0, "livenessProbe", "httpGet", "path"), "/livez"},
+		{p("containers", 0, "livenessProbe", "httpGet", "port"), "admin"}, // whatever clients do at the public one
 		{p("containers", 0, "readinessProbe", "httpGet", "path"), "/readyz"},
 		{p("containers", 0, "securityContext", "readOnlyRootFilesystem"), true},
 		{p("containers", 0, "securityContext", "allowPrivilegeEscalation"), false},
@@ -131,6 +133,7 @@ func TestKubernetesFiles(t *testing.T) {
 	hold(t, "pdb", documents(t, base+"pdb.yaml")[0], []field{
 		{p("kind"), "PodDisruptionBudget"},
 		{p("spec", "maxUnavailable"), 1},
+		{p("spec", "selector", "matchLabels", "app.kubernetes.io/name"), "wsd"}, // the kustomization's label
 	})
 	services := documents(t, base+"service.yaml")
 	hold(t, "service", services[0], []field{
@@ -144,8 +147,14 @@ func TestKubernetesFiles(t *testing.T) {
 	rule := documents(t, "kubernetes/prometheus-adapter.yaml")[0]
 	hold(t, "prometheus-adapter", rule, []field{{p("rules", "custom", 0, "name", "as"), "websocket_connections"}})
 
-	// The base names each file that stands beside it, and none that does not.
+	// The label by which services and the budget find the pods.
 	kustomization := documents(t, base+"kustomization.yaml")[0]
+	hold(t, "kustomization", kustomization, []field{
+		{p("labels", 0, "pairs", "app.kubernetes.io/name"), "wsd"},
+		{p("labels", 0, "includeSelectors"), true},
+	})
+
+	// The base names each file that stands beside it, and none that does not.
 	named := []string{"kustomization.yaml"}
 	for _, r := range at(kustomization, "resources").([]any) {
 		named = append(named, r.(string))
@@ -271,5 +280,29 @@ func TestDockerfile(t *testing.T) {
 				t.Errorf("the module wants Go %s", v)
 			}
 		}
+	}
+}
+
+// The program takes the settings of the Kubernetes base, with each variable that the
+// pod has.
+func TestKubernetesSettings(t *testing.T) {
+	deployment := documents(t, "kubernetes/base/deployment.yaml")[0]
+	secret := filepath.Join(t.TempDir(), "secret")
+	for _, v := range at(deployment, "spec", "template", "spec", "containers", 0, "env").([]any) {
+		name, value := at(v, "name").(string), "pod-1"
+		if strings.HasSuffix(name, "_FILE") {
+			value = secret + name
+			if err := os.WriteFile(value, []byte("redis://redis.example:6379 or thirty-two bytes and more\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv(name, value)
+	}
+	if err := os.WriteFile(os.Getenv("WSD_REDIS_URL_FILE"), []byte("redis://redis.example:6379\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, log, code := wsdproc.Run(t, "", "config", "check", "--config", "../../deploy/kubernetes/base/wsd.yaml")
+	if code != 0 || strings.Contains(log, "WARN") {
+		t.Errorf("exit code %d\n%s%s", code, out, log)
 	}
 }
