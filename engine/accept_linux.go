@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"math"
 	"net"
 	"syscall"
 
@@ -19,16 +20,19 @@ const (
 	// closeAccepts bounds how many waiting connections are taken when listening
 	// ends: more than any backlog holds.
 	closeAccepts = 1 << 16
+	// turnedAway is accept's result for a client that was refused: none of poll's.
+	turnedAway = math.MinInt
 )
 
 // acceptor accepts the connections of one listening socket on a loop.
 type acceptor struct {
-	app    *App
-	loop   *Loop
-	fd     int
-	op     *poll.Operator
-	paused bool
-	closed bool
+	app     *App
+	loop    *Loop
+	fd      int
+	op      *poll.Operator
+	reserve reserve
+	paused  bool
+	closed  bool
 }
 
 // serveOnLoops accepts a listener's connections on loops. The listener itself
@@ -67,6 +71,7 @@ func (acc *acceptor) start() error {
 	op, err := acc.loop.poll.Register(acc.fd, acc.onRead)
 	if err == nil {
 		acc.op = op
+		acc.reserve.hold()
 		acc.loop.acceptors = append(acc.loop.acceptors, acc)
 	}
 	return err
@@ -96,6 +101,7 @@ func (acc *acceptor) close() {
 	}
 	acc.closed = true
 	acc.detach()
+	acc.reserve.release()
 	var rest []int
 	for len(rest) < closeAccepts {
 		fd := poll.Accept(acc.fd)
@@ -134,12 +140,14 @@ func (acc *acceptor) onRead(poll.Poller) error {
 		if acc.closed || acc.paused {
 			return nil
 		}
-		fd := poll.Accept(acc.fd)
+		fd := acc.accept()
 		switch fd {
 		case poll.WouldBlock:
 			return nil
 		case poll.Failed:
 			failures++
+			continue
+		case turnedAway:
 			continue
 		case poll.NoDescriptors:
 			acc.pause("out of file descriptors")
@@ -151,6 +159,25 @@ func (acc *acceptor) onRead(poll.Poller) error {
 		acc.pause("accept fails")
 	}
 	return nil
+}
+
+// accept is poll.Accept, but a client that descriptors are too short for is refused:
+// one in a call.
+func (acc *acceptor) accept() int {
+	fd := poll.Accept(acc.fd)
+	byReserve := fd == poll.NoDescriptors && acc.reserve.release()
+	if byReserve {
+		// Accepting fails in this way whether or not somebody waits.
+		fd = poll.Accept(acc.fd)
+	}
+	if fd >= 0 && (byReserve || acc.app.takesKept(fd)) {
+		acc.app.refuseSocket(fd)
+		fd = turnedAway
+	}
+	if byReserve {
+		acc.reserve.hold()
+	}
+	return fd
 }
 
 // pause stops accepting until the next tick: a backlog that can't be accepted

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -52,8 +54,14 @@ type Options struct {
 	// CheckOrigin accepts or refuses (403) the page that a handshake comes
 	// from; nil: the same host only. AnyOrigin accepts all.
 	CheckOrigin func(*Handshake) bool
+	// KeepDescriptors is how many of the file descriptors that the process may have
+	// are not for clients: one who would take them is closed at once, so that other
+	// parts of the process go on. 0: none, and clients are refused when there are no
+	// more at all. On systems without loops it does nothing.
+	KeepDescriptors int
 	// Refused hears of every connection that the engine itself refuses, on its
-	// loop: it must not block. nil: nobody does.
+	// loop, or where it has none yet on any goroutine: it must not block. nil:
+	// nobody does.
 	Refused func(Refusal)
 	// ReusePort lets several processes listen on one address (SO_REUSEPORT).
 	ReusePort bool
@@ -106,6 +114,8 @@ type App struct {
 	unanswered   atomic.Uint64   // connections cut off that did not answer our Close frame
 	tlsFailed    atomic.Uint64   // TLS handshakes
 	nextAcceptor atomic.Uint32
+	fdRefused    atomic.Uint64 // connections for which descriptors were short
+	fdCeiling    atomic.Int64  // from which on descriptors are kept, when last looked up
 	warnings     limiter
 
 	maxConnections, maxHTTP atomic.Int64 // see SetMaxConnections, SetMaxHTTP
@@ -267,9 +277,18 @@ func (a *App) keep(acc *acceptor, l net.Listener) bool {
 func (a *App) acceptAll(l net.Listener) error {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	var spare reserve
+	spare.hold()
+	defer spare.release()
 	for {
 		nc, err := l.Accept()
 		if err == nil {
+			// Without the reserve, nc has its place.
+			if !spare.hold() || a.connTakesKept(nc) {
+				a.refuseConn(nc)
+				spare.hold()
+				continue
+			}
 			if err := a.ServeConn(nc); err != nil {
 				return err
 			}
@@ -278,6 +297,9 @@ func (a *App) acceptAll(l net.Listener) error {
 		if a.deaf.Load() {
 			<-a.quit
 			return ErrShutdown
+		}
+		if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && spare.release() {
+			continue
 		}
 		if ne, ok := err.(net.Error); !ok || !ne.Timeout() && !isTemporary(err) {
 			return fmt.Errorf("engine: %w", err)

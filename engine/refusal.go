@@ -8,17 +8,19 @@ type RefusalCause uint8
 
 // The causes.
 const (
-	RefusedRequest  RefusalCause = iota // malformed, too large, too slow, or to no route
-	RefusedOrigin                       // by the origin check
-	RefusedDecision                     // a deferred Upgrade has not decided in time
-	RefusedCapacity                     // MaxConnections, or MaxHTTP
-	RefusedShutdown                     // the App is shutting down
+	RefusedRequest     RefusalCause = iota // malformed, too large, too slow, or to no route
+	RefusedOrigin                          // by the origin check
+	RefusedDecision                        // a deferred Upgrade has not decided in time
+	RefusedCapacity                        // MaxConnections, or MaxHTTP
+	RefusedShutdown                        // the App is shutting down
+	RefusedDescriptors                     // see Options.KeepDescriptors
 )
 
 // Refusal is what Options.Refused hears.
 type Refusal struct {
 	Cause RefusalCause
-	// Answer is the HTTP status, or the close code where there was a handshake.
+	// Answer is the HTTP status, or the close code where there was a handshake; 0:
+	// the connection was closed without one.
 	Answer int
 	Text   string
 	Route  string         // the pattern that the request came by, "" before it was found

@@ -20,7 +20,7 @@ type LoopStats struct {
 	BackpressureEvents uint64 // times that a reader became slow
 	MailDropped        uint64 // publications from elsewhere that found the mailbox full
 	Panics             uint64 // callbacks that panicked
-	AcceptPauses       uint64 // times that descriptors ran out
+	AcceptPauses       uint64 // times that accepting failed, for want of descriptors mostly
 	OpenedLayered      uint64 // of Opened: see Behavior.Layered
 	Drained            uint64 // times that a slow reader has taken all that waited
 	// Slow are connections whose reader is slow, Buffered the bytes that wait for
@@ -98,6 +98,9 @@ type Stats struct {
 	Unanswered uint64
 	// TLSFailed are the TLS handshakes that failed or took too long.
 	TLSFailed uint64
+	// FDRefused are the connections that were closed because descriptors were short:
+	// see Options.KeepDescriptors.
+	FDRefused uint64
 	// PublishedOutside are the messages that App.Publish sent from other
 	// goroutines.
 	PublishedOutside uint64
@@ -114,7 +117,7 @@ const statsWait = 100 * time.Millisecond
 // Stats takes a snapshot. It asks each loop, and waits up to 100 ms for a busy
 // one; on a loop it doesn't wait for the others. Safe from any goroutine.
 func (a *App) Stats() Stats {
-	s := Stats{Connections: int(a.count.Load()), PublishedOutside: a.published.Load(), Unanswered: a.unanswered.Load(), TLSFailed: a.tlsFailed.Load()}
+	s := Stats{Connections: int(a.count.Load()), PublishedOutside: a.published.Load(), Unanswered: a.unanswered.Load(), TLSFailed: a.tlsFailed.Load(), FDRefused: a.fdRefused.Load()}
 	if !a.started.Load() {
 		return s
 	}

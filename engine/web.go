@@ -135,6 +135,12 @@ func (w *web) admit(limit int) bool {
 // whether net/http has it; otherwise it is closed.
 func (a *App) serveHTTP(c *Conn, data []byte) bool {
 	nc, err := c.takeNetConn()
+	if err == nil && c.flags&onStream == 0 && a.connTakesKept(nc) {
+		// The socket has a new number, and its old one goes to the next client.
+		a.refuseConn(nc)
+		a.web.open.Add(-1)
+		return false
+	}
 	if err == nil && a.web.give(&prefixed{Conn: nc, first: data}) {
 		return true
 	}
@@ -267,6 +273,10 @@ func (a *App) inject(nc net.Conn, data []byte, f flags) {
 		return
 	}
 	_ = nc.Close()
+	if a.takesKept(fd) {
+		a.refuseSocket(fd)
+		return
+	}
 	l := a.lightestLoop()
 	if !l.post(func() {
 		c := &Conn{fd: int32(fd), flags: notOpen | f, since: l.micros()}

@@ -10,7 +10,7 @@ const (
 	// as counting took: before Linux 6.2 it reads a directory with an entry for each.
 	fdsFresh = time.Second
 	// fdsLeft is the share of descriptors that must be left for the server to be
-	// ready.
+	// ready, and half as many more than clients may not have at all.
 	fdsLeft = 0.05
 )
 
@@ -38,5 +38,6 @@ func (f *fdCount) open() int {
 func (f *fdCount) scarce() (open int, limit uint64, yes bool) {
 	limit, ok := fdLimit()
 	open = f.open()
-	return open, limit, ok && open >= 0 && float64(open) > float64(limit)*(1-fdsLeft)
+	left := max(fdsLeft*float64(limit), 1.5*float64(keepFDs()))
+	return open, limit, ok && open >= 0 && float64(open) > float64(limit)-left
 }

@@ -6,6 +6,21 @@ import "log/slog"
 // streams, each loop's poller, and room for HTTP requests.
 const reservedFDs = 128
 
+// keptFDs bounds the descriptors that are never for clients, whatever
+// --max-connections comes down to: that is an estimate, and does not count HTTP
+// connections, nor clients that only connect. They are what the admin listener, files
+// and Redis go on with when clients have taken all others.
+const keptFDs = 32
+
+// keepFDs is how many those are: not more than an eighth of a low limit.
+func keepFDs() int {
+	fds, ok := fdLimit()
+	if !ok {
+		return 0
+	}
+	return int(min(keptFDs, fds/8))
+}
+
 // connectionLimit returns want, or with a warning what the limit on open files
 // leaves of it. The Go runtime has raised the soft limit to the hard one
 // before main began.

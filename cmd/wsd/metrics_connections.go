@@ -61,7 +61,7 @@ func (s *server) socketMetrics(now *snapshot) {
 	m.Gauge("wsd_sockets", "TCP connections that loops serve, those in a handshake or closing included.",
 		of(func() int { return now.app.Sockets }))
 	m.Counter("wsd_sockets_accepted_total", "TCP connections accepted.", of(func() uint64 { return now.total.Accepted }))
-	m.Counter("wsd_accept_pauses_total", "Times that accepting paused because descriptors ran out.",
+	m.Counter("wsd_accept_pauses_total", "Times that accepting paused: there was not even a descriptor to refuse a client with.",
 		of(func() uint64 { return now.total.AcceptPauses }))
 	m.Counter("wsd_http_connections_total", "Connections that went to the HTTP server: polling, health, whatever is no WebSocket.",
 		of(func() uint64 { return now.total.HandedOver }))

@@ -68,10 +68,11 @@ func (s *server) byEngine(r engine.Refusal) {
 		remote = r.Remote.Addr().Unmap().String()
 	}
 	if why, ok := map[engine.RefusalCause]reason{
-		engine.RefusedRequest:  reasonBadRequest,
-		engine.RefusedDecision: reasonAuth,
-		engine.RefusedCapacity: reasonCapacity,
-		engine.RefusedShutdown: reasonDraining,
+		engine.RefusedRequest:     reasonBadRequest,
+		engine.RefusedDecision:    reasonAuth,
+		engine.RefusedCapacity:    reasonCapacity,
+		engine.RefusedShutdown:    reasonDraining,
+		engine.RefusedDescriptors: reasonFD,
 	}[r.Cause]; ok {
 		s.refusals.add(why, firstSegment(r.Route), remote, r.Answer, r.Text)
 	}

@@ -171,6 +171,7 @@ func TestRefusalsOfTheEngine(t *testing.T) {
 		want  reason
 	}{
 		{engine.RefusedDecision, reasonAuth}, {engine.RefusedCapacity, reasonCapacity}, {engine.RefusedShutdown, reasonDraining},
+		{engine.RefusedDescriptors, reasonFD},
 	} {
 		r.server.byEngine(engine.Refusal{Cause: cause.cause, Answer: 503, Text: "x"})
 		if n := r.metric(rejected(cause.want)); n != 1 || strings.Count(log.String(), `"a client was refused`) != i+1 {

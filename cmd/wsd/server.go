@@ -112,15 +112,16 @@ func run(ctx context.Context, cfg config) error {
 	}
 	defer endTLS()
 	s.app = engine.New(engine.Options{
-		Loops:          s.chooseLoops(),
-		Broker:         s.topicsBroker(),
-		Gap:            s.topicGap,
-		Logger:         cfg.log,
-		MaxConnections: s.webSockets(),
-		MaxHTTP:        s.httpConnections(),
-		CheckOrigin:    s.originCheck(),
-		Refused:        s.refusedByEngine(),
-		Exclusive:      cfg.exclusive,
+		Loops:           s.chooseLoops(),
+		Broker:          s.topicsBroker(),
+		Gap:             s.topicGap,
+		Logger:          cfg.log,
+		MaxConnections:  s.webSockets(),
+		MaxHTTP:         s.httpConnections(),
+		CheckOrigin:     s.originCheck(),
+		Refused:         s.refusedByEngine(),
+		KeepDescriptors: s.keepFDs(),
+		Exclusive:       cfg.exclusive,
 	})
 	s.registerReadiness()
 	endMemory, err := s.watchMemory()
@@ -266,6 +267,14 @@ func (s *server) refusedByEngine() func(engine.Refusal) {
 		return nil
 	}
 	return s.byEngine
+}
+
+// keepFDs is for the engine. wsd echo has no use for descriptors beside its clients'.
+func (s *server) keepFDs() int {
+	if s.daemonFlags == nil {
+		return 0
+	}
+	return keepFDs()
 }
 
 // chooseLoops returns the number of loops and, where the loops have company,

@@ -28,7 +28,7 @@ func TestDescriptorsExhausted(t *testing.T) {
 	}
 	before := openFiles(t, p.PID)
 
-	// The kernel completes these connects; most wait in the backlog.
+	// The kernel completes these connects; most are closed as soon as accepted.
 	var waiting []*rawws.Conn
 	for i := range 3 * files {
 		c, err := rawws.Dial(p.Addr)
@@ -46,6 +46,9 @@ func TestDescriptorsExhausted(t *testing.T) {
 		t.Errorf("out of descriptors for a second, the server was busy for %v of it", busy)
 	}
 	p.Alive(t)
+	if log := p.Log(); !strings.Contains(log, `"a connection was refused"`) || strings.Contains(log, "accepting pauses") {
+		t.Errorf("who is too many is to be refused, and nobody to wait:\n%s", log)
+	}
 
 	for _, c := range waiting {
 		c.Reset()
