@@ -206,6 +206,7 @@ func answers(t *testing.T, process func() broker.Cluster) {
 			t.Errorf("answer %d is of %q", i, x.UID)
 		}
 	}
+	c.await(t, "question") // which may go another way than the end
 	a.publish(t, a.event("end"))
 	c.await(t, "question", "end")
 	b.await(t, "question", "end")

@@ -48,7 +48,7 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type adminSocket struct {
 	net.Listener
 	token []byte // empty: none
-	host  string // of --admin-listen; "": any name will do
+	host  string // of --admin-listen; "": a Unix socket
 }
 
 // listen opens --admin-listen, or takes the socket that the process was started
@@ -75,6 +75,9 @@ func (f *adminFlags) listen(ctx context.Context, inherited net.Listener) (*admin
 		return nil, err
 	}
 	host := hostName(address)
+	if host == "" {
+		host = "::" // every interface
+	}
 	if inherited != nil {
 		return &adminSocket{inherited, token, host}, nil
 	}

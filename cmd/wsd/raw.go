@@ -136,6 +136,10 @@ func (s *server) enter(ws *engine.Conn) bool {
 	case c.away:
 		s.sendAway(ws, c, reasonCapacity, textAtCapacity)
 		return false
+	case s.full(): // since the handshake was begun
+		c.away = true
+		s.sendAway(ws, c, reasonCapacity, textAtCapacity)
+		return false
 	case !s.limiter.enter(c.from):
 		c.away = true
 		s.sendAway(ws, c, reasonIP, textPerIP)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -191,5 +193,21 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 		if err != nil || !slices.Equal(restart, []string{"--max-payload"}) || r.server.limit.Load() != 8 {
 			t.Errorf("changed %v, restart %v, %v", changed, restart, err)
 		}
+	}
+}
+
+// A listener that other machines reach keeps its token, whatever the file says of
+// addresses that count after a restart only.
+func TestReloadKeepsTheAdminToken(t *testing.T) {
+	f := newFile(t, "admin-listen: ':0'\nadmin-token: open sesame\n")
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s", "--config", f.name}
+	in := parsed(t, args...)
+	r := start(t, in.cli.Serve.config(&process{stdout: io.Discard, stderr: io.Discard, args: args, invocation: in}))
+	f.write("admin-listen: 127.0.0.1:0\n")
+	r.mustReload("needs --admin-token-file")
+	_, port, _ := net.SplitHostPort(r.admin)
+	r.admin = net.JoinHostPort("127.0.0.1", port)
+	if status, body := r.askAdmin(http.MethodGet, "/metrics", ""); status != http.StatusUnauthorized {
+		t.Errorf("%d %.80s", status, body)
 	}
 }
