@@ -33,8 +33,9 @@ type Loop struct {
 	id   int
 	poll *poll.Poll
 	// self is the loop's goroutine.
-	self atomic.Uintptr
-	done chan struct{}
+	self   atomic.Uintptr
+	number atomic.Uint64 // of self, in traces; 0: it does not run
+	done   chan struct{}
 
 	conns  []*Conn
 	lastID uint64
@@ -120,11 +121,13 @@ func newLoop(a *App, id int) (*Loop, error) {
 // run serves the loop until the App closes it.
 func (l *Loop) run() {
 	l.self.Store(conv.Goroutine())
+	l.number.Store(conv.GoroutineNumber())
 	defer close(l.done)
 	if err := l.poll.Run(); err != nil {
 		l.app.opts.Logger.Error("loop ended", "loop", l.id, "err", err)
 	}
 	l.self.Store(0)
+	l.number.Store(0)
 }
 
 // ID is the loop's number, from 0. Safe from any goroutine.

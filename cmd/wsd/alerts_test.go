@@ -45,7 +45,7 @@ var alertRules = []alert{
 		"The first sign of overload: each client of the loop waits as long. See wsd_loop_busy_ratio and wsd_fanout_size."},
 	{"WsdLoopHung", `wsd_loops_hung > 0 or min_over_time(wsd_stats_stale[2m]) == 1`, "15s", critical,
 		"An event loop of {{ $labels.instance }} does not answer",
-		"/livez names it. Get /debug/pprof/goroutine?debug=2 before the process is restarted."},
+		"/livez names it, and the log has its stack. SIGUSR1 writes those of all goroutines."},
 	{"WsdPanics", `increase(wsd_panics_total[10m]) > 0`, "0s", warning,
 		"A callback panicked on {{ $labels.instance }}",
 		"One connection was closed; the log has the stack."},

@@ -57,8 +57,7 @@ type liveness struct {
 // serveLive answers 503 when a loop does not answer within hungAfter. It depends
 // on nothing outside of the process: a restart would not mend that.
 func (s *server) serveLive() (bool, any) {
-	loops := s.app.Loops()
-	l := liveness{Status: "ok", Loops: len(loops), Hung: s.pulse.hung(loops, hungAfter)}
+	l := liveness{Status: "ok", Loops: len(s.app.Loops()), Hung: s.hungLoops(hungAfter)}
 	if len(l.Hung) > 0 {
 		l.Status = "hung"
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -146,5 +147,35 @@ func TestProfilesNeedTheToken(t *testing.T) {
 	}
 	if resp, _ := r.fetch(http.MethodGet, "/debug/pprof/", nil); resp.StatusCode != 404 {
 		t.Errorf("on the public port: %d", resp.StatusCode)
+	}
+}
+
+// hangHere is what a stack is recognised by.
+//
+//go:noinline
+func hangHere(release <-chan struct{}) { <-release }
+
+// A loop that hangs is logged with its own stack, and logged again when it turns,
+// without anybody who asks.
+func TestLoopThatHangsIsLogged(t *testing.T) {
+	var log lockedBuffer
+	c := parse(t, "serve", "--listen", "127.0.0.1:0", "--loops", "3", "--drain-lb-wait", "0s", "--admin-listen", "127.0.0.1:0", "--log-format", "text")
+	r := startLogging(t, c.Serve.config(&process{stdout: io.Discard, stderr: &log}))
+	testkit.Eventually(t, func() bool { return len(r.server.app.Loops()) == 3 }, patience)
+	loop := r.server.app.Loops()[1]
+	release := make(chan struct{})
+	loop.Post(func() { hangHere(release) })
+	said := func(text string) func() bool { return func() bool { return strings.Contains(log.String(), text) } }
+	testkit.Eventually(t, said(`msg="loops hang" loops=[1] `), patience)
+	if s := log.String(); !strings.Contains(s, ".hangHere(") || strings.Count(s, "engine.(*Loop).run(") != 1 {
+		t.Error(s)
+	}
+	if _, body := r.askAdmin(http.MethodGet, "/metrics", ""); !strings.Contains(body, "\nwsd_loop_hangs_total 1\n") {
+		t.Error(body)
+	}
+	close(release)
+	testkit.Eventually(t, said(`msg="loops that hung turn again" loops=[1] longest=`), patience)
+	if _, body := r.askAdmin(http.MethodGet, "/metrics", ""); !strings.Contains(body, "\nwsd_loop_hangs_total 1\n") {
+		t.Error(body)
 	}
 }

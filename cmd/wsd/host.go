@@ -142,7 +142,7 @@ func (s *server) feed(every time.Duration, stop <-chan struct{}) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if len(s.pulse.hung(s.app.Loops(), hungAfter)) == 0 {
+		if len(s.hungLoops(hungAfter)) == 0 {
 			if err := s.host.notifier.Alive(); err != nil {
 				s.log.Warn("systemd was not told that wsd is alive", "err", err)
 			}

@@ -31,7 +31,7 @@ func (x *snapshot) take(s *server) {
 		x.broker = s.redis.Stats()
 	}
 	x.fds = s.fds.open()
-	x.hung = len(s.pulse.hung(s.app.Loops(), 0))
+	x.hung = len(s.hungLoops(0))
 }
 
 // registerMetrics registers what is made of the libraries' counters. Rooms of

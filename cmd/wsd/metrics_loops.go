@@ -12,6 +12,7 @@ func (s *server) loopMetrics(now *snapshot) {
 	m := &s.metrics
 	m.Gauge("wsd_loops", "Event loops.", of(func() int { return len(now.app.Loops) }))
 	m.Gauge("wsd_loops_hung", "Event loops that have not answered for a second or more.", of(func() int { return now.hung }))
+	m.Counter("wsd_loop_hangs_total", "Times that an event loop began not to answer for a second or more.", of(s.pulse.hangs.Load))
 	m.Gauge("wsd_stats_stale", "1 when a loop was too busy to tell its counters: they are of the last scrape then.",
 		func() float64 { return bit(now.app.Stale) })
 	m.GaugeVec("wsd_loop_busy_ratio", "Share of the last second that an event loop worked and did not wait.", []string{"loop"},

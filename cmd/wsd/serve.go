@@ -79,6 +79,9 @@ func (c *serveCmd) Run(p *process) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	dumps := make(chan os.Signal, 1)
+	notifyDumps(dumps)
+	defer signal.Stop(dumps)
 	h, err := openHost()
 	if err != nil {
 		return err
@@ -99,7 +102,7 @@ func (c *serveCmd) Run(p *process) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	cfg.hangups = hangups
+	cfg.hangups, cfg.dumpSignals = hangups, dumps
 	return run(p.ctx, cfg)
 }
 
@@ -131,6 +134,7 @@ func (c *serveCmd) config(p *process) config {
 		routes:      serveRoutes,
 		hints:       serveHints,
 		stdout:      p.stdout,
+		stderr:      p.stderr,
 		log:         log,
 		logLevel:    level,
 	}

@@ -37,11 +37,13 @@ type config struct {
 	routes       func(*server)
 	hints        func(public, admin string) string // what to try next; %s stands for host:port
 	stdout       io.Writer
+	stderr       io.Writer // for dumps, beside the log
 	log          *slog.Logger
 	logLevel     *slog.LevelVar              // of log; nil: it has none
 	settings     []setting                   // what the command line came down to
 	reread       func() (*invocation, error) // reads it again; nil: it can't be
 	hangups      <-chan os.Signal            // each reloads; nil: nothing does
+	dumpSignals  <-chan os.Signal            // each asks for a dump; nil: nothing does
 	started      func(*server)               // called before listening is; nil: not
 	listening    func(addr, admin net.Addr)  // called when connections are accepted, admin nil without that listener; nil: not
 }
@@ -59,6 +61,7 @@ type server struct {
 	admin       *admin   // nil: wsd echo, or switched off
 	monitor     *monitor // nil: wsd echo
 	reloads     reloads
+	dumps       dumps
 	unready     []func() string // see notReady
 	pulse       pulse
 	fds         fdCount
@@ -87,6 +90,7 @@ func run(ctx context.Context, cfg config) error {
 	defer stop()
 
 	s := &server{config: cfg}
+	defer s.followDumps(cfg.dumpSignals)()
 	s.origins.set(allowed)
 	s.reloads.force = slices.Clone(cfg.settings)
 	s.limit.Store(int64(connectionLimit(cfg.MaxConnections, cfg.log)))
@@ -152,6 +156,7 @@ func run(ctx context.Context, cfg config) error {
 	for _, l := range listeners {
 		go func() { served <- s.app.Serve(l) }()
 	}
+	s.dumps.up.Store(s.monitor != nil)
 	defer s.watch()()
 	s.announce(listeners[0].Addr())
 	defer s.followReloads(cfg.hangups)()

@@ -34,6 +34,9 @@ type parent struct {
 // supervise runs workers until ctx ends, one asks for a drain of all, or one ends
 // before it has served.
 func (c *serveCmd) supervise(p *process, h host) error {
+	others := make(chan os.Signal, 8) // from the beginning: SIGHUP would end the process
+	signal.Notify(others, passedOn...)
+	defer signal.Stop(others)
 	log, _ := newLogger(p.stderr, &c.logFlags)
 	if err := c.preflight(p.ctx, log); err != nil {
 		return err
@@ -63,7 +66,7 @@ func (c *serveCmd) supervise(p *process, h host) error {
 	}
 	defer end()
 	go func() { x.code <- x.workers.Run() }()
-	return x.follow(public[0][0].Addr())
+	return x.follow(public[0][0].Addr(), others)
 }
 
 // distinctWorkers refuses a server id with which sessions of two workers could not be
@@ -130,11 +133,9 @@ func (x *parent) command() *exec.Cmd {
 	return cmd
 }
 
-// follow tells the workers what the process is told, until they have ended.
-func (x *parent) follow(addr net.Addr) error {
-	others := make(chan os.Signal, 8)
-	signal.Notify(others, passedOn...)
-	defer signal.Stop(others)
+// follow tells the workers what the process is told, until they have ended. others
+// has signals for them.
+func (x *parent) follow(addr net.Addr, others <-chan os.Signal) error {
 	ready := x.workers.Ready()
 	done := x.process.ctx.Done()
 	feed := x.watchdog()
@@ -178,7 +179,7 @@ func (x *parent) pass(s os.Signal) {
 		x.tell(x.host.notifier.Reloading())
 		defer func() { x.tell(x.host.notifier.Ready(x.status())) }()
 	}
-	x.workers.Signal(s)
+	x.workers.Tell(s)
 }
 
 func (x *parent) tell(err error) {

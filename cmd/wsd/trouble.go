@@ -40,6 +40,7 @@ var troubleMetrics = map[string]string{
 	"wsd_sio_cluster_lost_total":          troubleCluster,
 	"wsd_sio_cluster_gaps_total":          troubleCluster,
 	"wsd_panics_total":                    troubleServer,
+	"wsd_loop_hangs_total":                troubleServer,
 	"wsd_accept_pauses_total":             troubleServer,
 }
 

@@ -44,7 +44,7 @@ func (s *server) workerState() workers.State {
 	n, limit, draining := s.connections(), int(s.limit.Load()), s.isDraining()
 	return workers.State{
 		Connections: n, Limit: limit, Accepting: n < limit && !draining, Draining: draining,
-		HungLoops: len(s.pulse.hung(s.app.Loops(), 0)),
+		HungLoops: len(s.hungLoops(0)),
 	}
 }
 

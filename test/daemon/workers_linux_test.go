@@ -260,6 +260,18 @@ func TestKilledWorker(t *testing.T) {
 	p := startWorkers(t)
 	before := listWorkers(t, p)
 	victim := before[1]
+	t.Run("all tell what they do", func(t *testing.T) {
+		p.Signal(t, syscall.SIGUSR1)
+		for _, w := range before {
+			end := fmt.Sprintf("wsd: end of the dump of process %d\n", w.PID)
+			testkit.Eventually(t, func() bool { return strings.Contains(p.Log()+"\n", end) }, workersNeed)
+		}
+		for i, w := range listWorkers(t, p) {
+			if w.PID != before[i].PID || w.Restarts != 0 {
+				t.Errorf("%+v has ended of SIGUSR1", w)
+			}
+		}
+	})
 	var sids []string
 	for range 32 {
 		sids = append(sids, openSession(t, dialRaw(t, p.Addr)))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -75,7 +76,8 @@ type slot struct {
 	link     link
 	begun    time.Time
 	ready    bool
-	heard    time.Time // last, that all was well
+	untold   []os.Signal // for when it is ready
+	heard    time.Time   // last, that all was well
 	state    State
 	restarts uint64
 	short    int    // lives in a row that were
@@ -189,6 +191,26 @@ func (s *Supervisor) Signal(sig os.Signal) {
 	}
 }
 
+// Tell sends a signal to every worker that serves, and to one that starts as soon as
+// it does: before it expects the signal, it would end of it.
+func (s *Supervisor) Tell(sig os.Signal) {
+	for _, x := range s.slots {
+		x.tell(sig)
+	}
+}
+
+func (x *slot) tell(sig os.Signal) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.cmd == nil: // the next one will start with what there is then
+	case x.ready:
+		_ = x.cmd.Process.Signal(sig) // it may have ended
+	case !slices.Contains(x.untold, sig):
+		x.untold = append(x.untold, sig)
+	}
+}
+
 func (x *slot) signal(sig os.Signal) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -282,7 +304,7 @@ func (x *slot) live() (code int, lived time.Duration) {
 		return 1, 0
 	}
 	x.mu.Lock()
-	x.cmd, x.link, x.begun, x.heard, x.ready = cmd, near, begun, begun, false
+	x.cmd, x.link, x.begun, x.heard, x.ready, x.untold = cmd, near, begun, begun, false, nil
 	x.mu.Unlock()
 	if x.s.isStopping() { // Stop may have come before there was a process
 		x.signal(terminate)
@@ -359,6 +381,10 @@ func (x *slot) hear(l link) {
 		x.mu.Lock()
 		first := !x.ready
 		x.ready, x.state = true, *m.State
+		for _, sig := range x.untold {
+			_ = x.cmd.Process.Signal(sig)
+		}
+		x.untold = nil
 		if m.State.HungLoops == 0 {
 			x.heard = time.Now()
 		}
