@@ -62,14 +62,17 @@ func (s *server) isDraining() bool { return s.draining.begun.Load() }
 // drain ends the service within DrainTimeout: the server shows itself as draining,
 // leaves load balancers time to notice while there are clients, refuses new ones,
 // lets the others go over drainWindow, and leaves the cluster when what they sent
-// is on its way.
-func (s *server) drain() error {
+// is on its way. A worker that drains alone leaves its place to others at once, and
+// load balancers have nothing to notice.
+func (s *server) drain(alone bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer cancel()
 	s.log.Info("draining", "connections", s.connections(), "lb_wait", s.lbWait.String(), "timeout", s.DrainTimeout.String())
 	s.tellStopping(ctx)
-	s.waitForBalancers(ctx)
-	if s.daemonFlags != nil && s.ReusePort {
+	if !alone {
+		s.waitForBalancers(ctx)
+	}
+	if alone || s.daemonFlags != nil && s.ReusePort {
 		// New clients go to the others at once; those who poll find others as well.
 		s.app.StopListening(ctx)
 	}
@@ -81,7 +84,6 @@ func (s *server) drain() error {
 	}
 	left := s.connections()
 	err := s.app.Shutdown(ctx)
-	s.finishRelays(ctx)
 	s.closePubsub(ctx)
 	s.closeRedis(ctx) // last: the others have sent to it
 	if err != nil && !errors.Is(err, engine.ErrShutdown) {

@@ -55,6 +55,14 @@ func openHost() (h host, err error) {
 	return h, nil
 }
 
+// workers is how many processes share what the flags allow.
+func (h *host) workers() int {
+	if h.worker == nil {
+		return 1
+	}
+	return h.worker.Count
+}
+
 // close gives back what was not used.
 func (h *host) close() {
 	closeAll(h.public)

@@ -43,7 +43,7 @@ type memoryGuard struct {
 }
 
 // watchMemory has the guard look after the limit, if there is one, until end is
-// called. GOMEMLIMIT counts more than the flag's auto.
+// called. GOMEMLIMIT counts more than the flag's auto. A worker has its share of it.
 func (s *server) watchMemory() (end func(), err error) {
 	if s.daemonFlags == nil {
 		return func() {}, nil
@@ -53,15 +53,13 @@ func (s *server) watchMemory() (end func(), err error) {
 	if g.limit, err = s.memoryFlags.limit(os.DirFS("/")); err != nil {
 		return nil, err
 	}
-	restore := func() {}
-	if own := debug.SetMemoryLimit(-1); own != math.MaxInt64 && s.MemoryLimit == "auto" {
-		g.limit = uint64(own)
-	} else if g.limit > 0 {
-		debug.SetMemoryLimit(int64(float64(g.limit) * memoryForGo))
-		restore = func() { debug.SetMemoryLimit(own) }
-	}
+	own := debug.SetMemoryLimit(-1)
+	var forGo int64
+	g.limit, forGo = shareMemory(g.limit, own, s.MemoryLimit == "auto", s.host.workers())
+	debug.SetMemoryLimit(forGo)
+	restore := func() { debug.SetMemoryLimit(own) }
 	if g.limit == 0 {
-		return func() {}, nil
+		return restore, nil
 	}
 	s.notReady(func() string {
 		if g.short.Load() {
@@ -74,6 +72,21 @@ func (s *server) watchMemory() (end func(), err error) {
 		stop()
 		restore()
 	}, nil
+}
+
+// shareMemory is what one of several workers keeps to, and what Go's runtime is told: of
+// a limit for all, 0 for none, and the runtime's own, which counts more with auto.
+func shareMemory(limit uint64, own int64, auto bool, workers int) (share uint64, forGo int64) {
+	n := uint64(workers)
+	switch {
+	case own == math.MaxInt64 && limit == 0:
+		return 0, own
+	case own != math.MaxInt64 && auto:
+		return uint64(own) / n, own / int64(n)
+	case limit == 0: // off: the runtime's stays
+		return 0, own / int64(n)
+	}
+	return limit / n, int64(float64(limit/n) * memoryForGo)
 }
 
 // lookAfterMemory looks until end is called.

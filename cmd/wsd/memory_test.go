@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -60,6 +61,31 @@ func TestMemoryLimitIsChecked(t *testing.T) {
 	for text, ok := range map[string]bool{"auto": true, "off": true, "64MiB": true, "1MiB": false, "-1": false, "x": false, "unlimited": false} {
 		if err := (&memoryFlags{MemoryLimit: text}).check(); (err == nil) != ok {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestMemoryIsShared(t *testing.T) {
+	const none = math.MaxInt64
+	for _, c := range []struct {
+		limit   uint64
+		own     int64
+		auto    bool
+		workers int
+		share   uint64
+		forGo   int64
+	}{
+		{0, none, true, 4, 0, none},
+		{0, none, false, 1, 0, none},
+		{1000, none, true, 1, 1000, 900},
+		{1000, none, true, 4, 250, 225},
+		{1000, 400, true, 4, 100, 100}, // GOMEMLIMIT counts more
+		{0, 400, true, 1, 400, 400},
+		{1000, 400, false, 4, 250, 225},
+		{0, 400, false, 4, 0, 100}, // off
+	} {
+		if share, forGo := shareMemory(c.limit, c.own, c.auto, c.workers); share != c.share || forGo != c.forGo {
+			t.Errorf("%+v: %d and %d", c, share, forGo)
 		}
 	}
 }

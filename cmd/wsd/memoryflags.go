@@ -8,7 +8,7 @@ import (
 
 // memoryFlags bound the process's memory.
 type memoryFlags struct {
-	MemoryLimit string `default:"auto" placeholder:"SIZE" help:"Memory that the process may have: beyond 85 %% of it new clients are refused. auto: GOMEMLIMIT, or what the container (cgroup) allows; off: no limit. Default ${default}."`
+	MemoryLimit string `default:"auto" placeholder:"SIZE" help:"Memory that the process, or all workers together, may have: beyond 85 %% of it new clients are refused. auto: GOMEMLIMIT, or what the container (cgroup) allows; off: no limit. Default ${default}."`
 }
 
 // check refuses what can't be meant.
@@ -30,4 +30,14 @@ func (f *memoryFlags) limit(root fs.FS) (uint64, error) {
 		return 0, usageError(fmt.Errorf("--memory-limit %s: want auto, off, or a size of at least %v", f.MemoryLimit, size(leastMemory)))
 	}
 	return uint64(n), nil
+}
+
+// checkShare refuses a limit of which a worker's share is too small. It expects what
+// check allows.
+func (f *memoryFlags) checkShare(workers int) error {
+	var n size
+	if n.UnmarshalText([]byte(f.MemoryLimit)) == nil && uint64(n)/uint64(workers) < leastMemory {
+		return usageError(fmt.Errorf("--memory-limit %s with --workers %d: want at least %v for each", f.MemoryLimit, workers, size(leastMemory)))
+	}
+	return nil
 }

@@ -162,6 +162,7 @@ func run(ctx context.Context, cfg config) error {
 	defer s.followReloads(cfg.hangups)()
 	defer s.tellHost()()
 
+	alone := false
 	select {
 	case err := <-served:
 		stopped, cancel := context.WithCancel(context.Background())
@@ -171,8 +172,9 @@ func run(ctx context.Context, cfg config) error {
 	case <-ctx.Done():
 		s.beginDrain()
 	case <-s.draining.begin:
+		alone = s.host.worker != nil // their parent stops all by a signal
 	}
-	err = s.drain()
+	err = s.drain(alone)
 	for range listeners {
 		if end := <-served; err == nil && !errors.Is(end, engine.ErrShutdown) {
 			err = end

@@ -160,7 +160,9 @@ func (x *parent) follow(addr net.Addr, others <-chan os.Signal) error {
 			x.log.Info("draining all workers", "connections", x.workers.Totals().Connections, "timeout", x.DrainTimeout.String())
 			x.tell(x.host.notifier.Stopping(x.DrainTimeout+2*stopReserve, fmt.Sprintf("draining %d connections", x.workers.Totals().Connections)))
 		case <-feed.C:
-			if !x.crashing() {
+			// A worker that ends again and again, or hangs, is looked after here:
+			// systemd would end those that serve as well.
+			if x.workers.Totals().Up > 0 {
 				x.tell(x.host.notifier.Alive())
 			}
 		case code := <-x.code:
@@ -197,17 +199,6 @@ func (x *parent) watchdog() *time.Ticker {
 		return t
 	}
 	return time.NewTicker(every)
-}
-
-// crashing reports whether a worker ends again and again. Workers that hang are
-// killed one by one: systemd would kill all.
-func (x *parent) crashing() bool {
-	for _, i := range x.workers.Infos() {
-		if i.Crashing {
-			return true
-		}
-	}
-	return false
 }
 
 func (x *parent) status() string {

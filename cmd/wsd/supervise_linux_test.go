@@ -21,6 +21,8 @@ func TestWorkersThatCanNotBe(t *testing.T) {
 		want string // in what is said
 	}{
 		{[]string{"--workers", "2"}, "give --adapter and --redis-url, or leave --workers out"},
+		{[]string{"--workers", "1", "--tls-cert", "c.pem", "--tls-key", "k.pem"}, "have a load balancer in front end TLS"},
+		{[]string{"--workers", "4", "--memory-limit", "100MiB"}, "want at least 32MiB for each"},
 		{[]string{"--workers=-1"}, "want 0 to 64"},
 		{[]string{"--workers", "65"}, "want 0 to 64"},
 		{[]string{"--workers", "1", "--listen", ":0"}, "--anonymous"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net"
 
 	"github.com/fe4bcecb/wsd/cmd/wsd/metrics"
@@ -25,8 +24,6 @@ func workerMetrics(set *metrics.Set, w *workers.Worker) {
 	handoverMetric(set, w.Handovers)
 	set.Counter("wsd_worker_taken_total", "Connections that other processes have passed to this one.",
 		func() float64 { return float64(w.Taken()) })
-	set.Gauge("wsd_worker_relays", "Connections (TLS) of clients whose session lives in another worker.",
-		func() float64 { return float64(w.Relays()) })
 }
 
 // elsewhere finds the worker that has a session: see engineio.Options.Elsewhere.
@@ -52,11 +49,4 @@ func (s *server) workerState() workers.State {
 func (s *server) orphaned() {
 	s.log.Error("the parent has ended, and so does this worker")
 	s.host.exit(exitFailure)
-}
-
-// finishRelays waits for connections that other workers serve through this one.
-func (s *server) finishRelays(ctx context.Context) {
-	if s.host.worker != nil {
-		s.host.worker.Finish(ctx)
-	}
 }

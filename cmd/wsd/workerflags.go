@@ -27,8 +27,16 @@ func (f *workerFlags) check() error {
 	return nil
 }
 
-// checkWorkers refuses workers that can't find each other.
+// checkWorkers refuses workers that can't find each other, or could not do what other
+// flags ask for.
 func (c *serveCmd) checkWorkers() error {
+	if c.Workers > 0 && c.TLSCert != "" {
+		return usageError(fmt.Errorf("--workers %d with --tls-cert: workers do not encrypt, as they pass connections to each other; "+
+			"have a load balancer in front end TLS, or leave --workers out: one process uses all CPUs by itself (--loops)", c.Workers))
+	}
+	if err := c.memoryFlags.checkShare(max(c.Workers, 1)); err != nil {
+		return err
+	}
 	if c.Workers > 1 && !c.redisFlags.enabled() {
 		return usageError(fmt.Errorf("--workers %d with --adapter memory: workers are servers that reach each other over Redis; "+
 			"give --adapter and --redis-url, or leave --workers out: one process uses all CPUs by itself (--loops)", c.Workers))

@@ -37,7 +37,7 @@ func startWorkers(t *testing.T, args ...string) *wsdproc.Process {
 type workerInfo struct {
 	Worker, PID, Connections, Restarts int
 	ServerID                           string `json:"server_id"`
-	Up                                 bool
+	Up, Draining                       bool
 }
 
 // get is an answer of the admin listener.
@@ -170,7 +170,7 @@ func TestWorkers(t *testing.T) {
 		}
 	})
 	t.Run("metrics of the whole", func(t *testing.T) {
-		for series, want := range map[string]float64{"wsd_connections_limit": 1000, `wsd_worker_up{worker="ws-3"}`: 1, "wsd_worker_relays": 0} {
+		for series, want := range map[string]float64{"wsd_connections_limit": 1000, `wsd_worker_up{worker="ws-3"}`: 1} {
 			if n := metric(t, p, series); n != want {
 				t.Errorf("%s is %v, want %v", series, n, want)
 			}
@@ -294,7 +294,7 @@ func TestKilledWorker(t *testing.T) {
 				return
 			default:
 			}
-			if err := healthy(p.Addr); err != nil {
+			if err := answers(p.Addr, "/health"); err != nil {
 				failed <- err
 				return
 			}
@@ -347,15 +347,15 @@ func TestKilledWorker(t *testing.T) {
 	}
 }
 
-// healthy asks for /health on a connection of its own.
-func healthy(address string) error {
+// answers asks for a path on a connection of its own.
+func answers(address, path string) error {
 	c, err := net.DialTimeout("tcp", address, workersNeed)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(workersNeed))
-	if _, err := io.WriteString(c, "GET /health HTTP/1.1\r\nHost: "+address+"\r\nConnection: close\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: "+address+"\r\nConnection: close\r\n\r\n"); err != nil {
 		return err
 	}
 	b, err := io.ReadAll(c)
@@ -363,6 +363,46 @@ func healthy(address string) error {
 		return fmt.Errorf("%q, %w", b, err)
 	}
 	return nil
+}
+
+// While one worker drains, which takes as long as its clients stay, the others serve
+// who comes. It is started again, and TERM of all ends well.
+func TestWorkersDrainOfOne(t *testing.T) {
+	p := startWorkers(t, "--drain-lb-wait", "5m", "--drain-window", "5m", "--drain-timeout", "10m")
+	var echoes []*rawws.Conn
+	for range 40 {
+		echoes = append(echoes, upgrade(t, p.Addr, "/echo"))
+	}
+	before := listWorkers(t, p)[1]
+	res, err := http.Post("http://"+p.Admin+"/v1/drain?worker=2", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if res.StatusCode != http.StatusAccepted {
+		t.Fatalf("drain: %d", res.StatusCode)
+	}
+	testkit.Eventually(t, func() bool { return listWorkers(t, p)[1].Draining }, workersNeed)
+	for range 40 {
+		if err := answers(p.Addr, "/health"); err != nil {
+			t.Fatalf("while a worker drains: %v", err)
+		}
+	}
+	if w := listWorkers(t, p)[1]; !w.Draining || w.PID != before.PID {
+		t.Errorf("it drains no more: %+v", w)
+	}
+	for _, c := range echoes {
+		c.Conn.Close()
+	}
+	testkit.Eventually(t, func() bool {
+		w := listWorkers(t, p)[1]
+		return w.Up && !w.Draining && w.PID != before.PID && w.Restarts == 1
+	}, workersNeed)
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.Wait(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.Log())
+	}
 }
 
 // A client that does not leave makes the drain a forced one.

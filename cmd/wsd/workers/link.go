@@ -12,7 +12,7 @@ import (
 const (
 	// maxLetter bounds a message between processes, in bytes: a request's head and
 	// what came behind it in one read, with room.
-	maxLetter = 192 << 10
+	maxLetter = 256 << 10
 	// maxFiles bounds the descriptors that come with one.
 	maxFiles = 16
 	// linkTimeout bounds how long the other end of a link may take to read.

@@ -99,9 +99,6 @@ func socketpair(kind int) (near *net.UnixConn, far *os.File, err error) {
 	return nc.(*net.UnixConn), far, nil
 }
 
-// streamPair makes two ends of a stream.
-func streamPair() (*net.UnixConn, *os.File, error) { return socketpair(unix.SOCK_STREAM) }
-
 // adopted makes the link of a descriptor, if it is one to this process's parent.
 func adopted(fd int) (link, error) {
 	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)

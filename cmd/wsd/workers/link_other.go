@@ -16,8 +16,7 @@ func sendLetter(*net.UnixConn, []byte, []int) error { return errors.ErrUnsupport
 func receiveLetter(*net.UnixConn, []byte) (int, []*os.File, error) {
 	return 0, nil, errors.ErrUnsupported
 }
-func withFD(any, func(int) error) error            { return errors.ErrUnsupported }
-func pair() (link, *os.File, error)                { return link{}, nil, errors.ErrUnsupported }
-func streamPair() (*net.UnixConn, *os.File, error) { return nil, nil, errors.ErrUnsupported }
-func adopted(int) (link, error)                    { return link{}, errNotChild }
-func alone(*exec.Cmd)                              {}
+func withFD(any, func(int) error) error { return errors.ErrUnsupported }
+func pair() (link, *os.File, error)     { return link{}, nil, errors.ErrUnsupported }
+func adopted(int) (link, error)         { return link{}, errNotChild }
+func alone(*exec.Cmd)                   {}

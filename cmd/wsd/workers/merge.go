@@ -14,7 +14,7 @@ import (
 // A name that ends in a star stands for what begins so.
 var (
 	largest = []string{
-		"wsd_broker_lag_seconds", "wsd_draining", "wsd_insecure_switches", "wsd_namespaces", "wsd_ready", "wsd_stats_stale",
+		"wsd_broker_lag_seconds", "wsd_draining", "wsd_insecure_switches", "wsd_memory_short", "wsd_namespaces", "wsd_ready", "wsd_stats_stale",
 		"go_gc_gogc_percent", "go_gc_gomemlimit_bytes", "process_max_fds", "process_virtual_memory_max_bytes",
 	}
 	smallest = []string{

@@ -1,12 +1,10 @@
 package workers
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,6 +20,8 @@ const (
 	passTimeout = 2 * time.Second
 	// passPause is how long a worker that took none is not asked again.
 	passPause = time.Second
+	// acceptPause is how long nothing is accepted behind an error.
+	acceptPause = 100 * time.Millisecond
 )
 
 // Result is what became of a connection that was to be passed on.
@@ -44,10 +44,9 @@ func (r Result) String() string {
 // Results are all of them.
 var Results = []Result{Passed, Refused, Lost, Late, Busy}
 
-// passport is what goes with a connection, in front of the bytes read of it.
-type passport struct {
-	Remote string `json:"remote,omitempty"` // the client's address, when the socket is not the client's own
-}
+// passport is in front of the bytes that were read of a connection: a message has to
+// have one at least.
+const passport = '>'
 
 // socketOf is where a worker takes connections.
 func socketOf(dir string, index int) string {
@@ -67,15 +66,14 @@ type passer struct {
 	queue   chan passed
 	down    atomic.Int64 // until when it is not to be asked, Unix nanoseconds
 	results *[numResults]atomic.Uint64
-	relays  *relays
 	stop    chan struct{}
 	done    chan struct{}
 
 	conn *net.UnixConn // of run; nil: none
 }
 
-func newPasser(path string, results *[numResults]atomic.Uint64, relays *relays) *passer {
-	p := &passer{path: path, queue: make(chan passed, passQueue), results: results, relays: relays,
+func newPasser(path string, results *[numResults]atomic.Uint64) *passer {
+	p := &passer{path: path, queue: make(chan passed, passQueue), results: results,
 		stop: make(chan struct{}), done: make(chan struct{})}
 	go p.run()
 	return p
@@ -129,11 +127,17 @@ func (p *passer) run() {
 }
 
 func (p *passer) handle(x passed) {
+	if !passable(x) {
+		// Nobody would take it, and here its session is not.
+		p.results[Refused].Add(1)
+		go turnAway(x.nc)
+		return
+	}
 	r := p.try(x)
 	p.results[r].Add(1)
 	switch r {
 	case Passed:
-		// The worker has a descriptor of its own, or a relay.
+		// The worker has a descriptor of its own.
 	case Late:
 		// Both might answer: neither does.
 		p.pause()
@@ -146,60 +150,32 @@ func (p *passer) handle(x passed) {
 
 func (p *passer) pause() { p.down.Store(time.Now().Add(passPause).UnixNano()) }
 
-// try passes one connection on. What is passed is closed here, or relayed.
+// try passes one connection on. What is passed is closed here.
 func (p *passer) try(x passed) Result {
-	direct := len(x.data) <= maxLetter/2 && isSocket(x.nc)
-	if direct {
-		r := Lost
-		if err := withFD(x.nc, func(fd int) error { r = p.deliver(passport{}, x.data, fd); return nil }); err != nil {
-			return Lost // the client is gone
-		}
-		if r == Passed {
-			_ = x.nc.Close()
-		}
-		return r
-	}
-	near, far, err := streamPair()
-	if err != nil {
-		return Lost
-	}
-	defer far.Close()
 	r := Lost
-	if err := withFD(far, func(fd int) error {
-		r = p.deliver(passport{Remote: remoteText(x.nc)}, nil, fd)
-		return nil
-	}); err != nil || r != Passed {
-		_ = near.Close()
-		return r
+	if err := withFD(x.nc, func(fd int) error { r = p.deliver(x.data, fd); return nil }); err != nil {
+		return Lost // the client is gone
 	}
-	p.relays.begin(x.nc, near, x.data)
-	return Passed
+	if r == Passed {
+		_ = x.nc.Close()
+	}
+	return r
 }
 
-// isSocket reports whether a connection's descriptor is all there is of it.
-func isSocket(nc net.Conn) bool {
-	switch nc.(type) {
+// passable reports whether a connection is its descriptor and what was read of it, and
+// that goes into a message.
+func passable(x passed) bool {
+	switch x.nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
-		return true
+		return len(x.data) < maxLetter
 	}
 	return false
 }
 
-func remoteText(nc net.Conn) string {
-	if a := nc.RemoteAddr(); a != nil {
-		return a.String()
-	}
-	return ""
-}
-
 // deliver sends a descriptor and waits for the answer. A connection to a worker that
 // has died in the meantime is made anew, once.
-func (p *passer) deliver(about passport, data []byte, fd int) Result {
-	head, err := json.Marshal(about)
-	if err != nil {
-		return Refused // not reached: it has only a text
-	}
-	letter := append(append(head, '\n'), data...)
+func (p *passer) deliver(data []byte, fd int) Result {
+	letter := append([]byte{passport}, data...)
 	for fresh := false; ; fresh = true {
 		if p.conn == nil {
 			nc, err := net.DialTimeout("unixpacket", p.path, passTimeout)
@@ -258,6 +234,8 @@ type taker struct {
 	take     func(nc net.Conn, data []byte) bool
 	log      *slog.Logger
 
+	stop chan struct{}
+
 	mu    sync.Mutex
 	conns map[*net.UnixConn]bool // nil: closed
 	wg    sync.WaitGroup
@@ -269,7 +247,7 @@ func newTaker(path string, take func(net.Conn, []byte) bool, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	t := &taker{listener: l, take: take, log: log, conns: map[*net.UnixConn]bool{}}
+	t := &taker{listener: l, take: take, log: log, stop: make(chan struct{}), conns: map[*net.UnixConn]bool{}}
 	t.wg.Add(1)
 	go t.accept()
 	return t, nil
@@ -277,14 +255,23 @@ func newTaker(path string, take func(net.Conn, []byte) bool, log *slog.Logger) (
 
 func (t *taker) accept() {
 	defer t.wg.Done()
-	for {
+	for failures := 0; ; {
 		conn, err := t.listener.AcceptUnix()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				t.log.Error("connections of other workers can't be taken any more", "err", err)
-			}
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return
+		case err != nil: // no descriptors left, as a rule
+			if failures++; failures == 1 {
+				t.log.Error("connections of other workers can't be taken now", "err", err)
+			}
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-t.stop:
+				return
+			}
 		}
+		failures = 0
 		t.mu.Lock()
 		if t.conns == nil {
 			t.mu.Unlock()
@@ -340,37 +327,19 @@ func (t *taker) serve(conn *net.UnixConn) {
 // open makes a connection of a message. It closes the files.
 func open(b []byte, files []*os.File) (net.Conn, []byte, error) {
 	defer closeFiles(files)
-	if len(files) != 1 {
-		return nil, nil, errors.New("want one descriptor")
-	}
-	var about passport
-	end := 0
-	for end < len(b) && b[end] != '\n' {
-		end++
-	}
-	if end == len(b) {
-		return nil, nil, errors.New("no line about it")
-	}
-	if err := json.Unmarshal(b[:end], &about); err != nil {
-		return nil, nil, err
+	if len(files) != 1 || len(b) == 0 || b[0] != passport {
+		return nil, nil, errors.New("want one descriptor, and what was read of it")
 	}
 	nc, err := net.FileConn(files[0])
 	if err != nil {
 		return nil, nil, err
 	}
-	data := append([]byte(nil), b[end+1:]...)
-	if about.Remote != "" {
-		addr := &net.TCPAddr{}
-		if at, err := netip.ParseAddrPort(about.Remote); err == nil {
-			addr = net.TCPAddrFromAddrPort(at)
-		}
-		return &relayed{nc, addr}, data, nil
-	}
-	return nc, data, nil
+	return nc, append([]byte(nil), b[1:]...), nil
 }
 
 // close ends it, and waits for what is being taken.
 func (t *taker) close() {
+	close(t.stop)
 	_ = t.listener.Close()
 	t.mu.Lock()
 	for conn := range t.conns {

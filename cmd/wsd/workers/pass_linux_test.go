@@ -1,7 +1,6 @@
 package workers
 
 import (
-	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -9,8 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/fe4bcecb/wsd/internal/testkit"
 )
 
 // arrival is a connection that was taken.
@@ -25,7 +22,6 @@ type station struct {
 	arrived chan arrival
 	back    chan arrival
 	count   [numResults]atomic.Uint64
-	relayed relays
 	taker   *taker
 }
 
@@ -40,11 +36,10 @@ func newStation(t *testing.T) *station {
 	}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	x.passer = newPasser(path, &x.count, &x.relayed)
+	x.passer = newPasser(path, &x.count)
 	t.Cleanup(func() {
 		x.passer.close()
 		x.taker.close()
-		x.relayed.close()
 	})
 	return x
 }
@@ -90,20 +85,13 @@ func talk(t *testing.T, client, server net.Conn) {
 
 func TestPass(t *testing.T) {
 	x := newStation(t)
-	for _, size := range []int{0, 1, 90 << 10, 300 << 10} { // the last is relayed
+	for _, size := range []int{0, 1, 90 << 10, maxLetter - 1} {
 		client, server := connection(t)
 		data := strings.Repeat("d", size)
 		x.give(server, data)
 		a := <-x.arrived
 		if a.nc.RemoteAddr().String() != client.LocalAddr().String() {
 			t.Errorf("%d bytes: from %v, want %v", size, a.nc.RemoteAddr(), client.LocalAddr())
-		}
-		if size > maxLetter/2 {
-			b := make([]byte, size)
-			if _, err := io.ReadFull(a.nc, b); err != nil {
-				t.Fatal(err)
-			}
-			a.data = string(b)
 		}
 		if a.data != data {
 			t.Errorf("%d bytes became %d", size, len(a.data))
@@ -113,41 +101,24 @@ func TestPass(t *testing.T) {
 	if n := x.count[Passed].Load(); n != 4 {
 		t.Errorf("%d were passed", n)
 	}
-	testkit.Eventually(t, func() bool { return x.relayed.count() == 0 }, patience)
 }
 
-// More than a socket: what is encrypted here stays here, and is relayed.
-func TestPassTLS(t *testing.T) {
+// What can't be passed is turned away, and costs nobody else the way there.
+func TestPassWhatCanNot(t *testing.T) {
 	x := newStation(t)
-	client, server := connection(t)
-	certs := testkit.NewCerts(t)
-	cert, err := tls.LoadX509KeyPair(certs.Cert, certs.Key)
-	if err != nil {
-		t.Fatal(err)
+	for _, give := range []func(net.Conn){
+		func(nc net.Conn) { x.give(nc, strings.Repeat("d", maxLetter)) },
+		func(nc net.Conn) { x.give(struct{ net.Conn }{nc}, "encrypted, say") },
+	} {
+		client, server := connection(t)
+		give(server)
+		if b, err := io.ReadAll(client); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 503 ") {
+			t.Errorf("%q %v", b, err)
+		}
 	}
-	far := tls.Server(server, &tls.Config{Certificates: []tls.Certificate{cert}})
-	config := certs.Client()
-	config.ServerName = "localhost"
-	near := tls.Client(client, config)
-	done := make(chan error, 1)
-	go func() { done <- near.Handshake() }()
-	if err := far.Handshake(); err != nil {
-		t.Fatal(err)
+	if n := x.count[Refused].Load(); n != 2 || !x.usable() {
+		t.Errorf("%d were refused; asked again: %v", n, x.usable())
 	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	x.give(far, "head")
-	a := <-x.arrived
-	b := make([]byte, 4)
-	if _, err := io.ReadFull(a.nc, b); err != nil || string(b) != "head" {
-		t.Fatalf("%q %v", b, err)
-	}
-	if a.nc.RemoteAddr().String() != client.LocalAddr().String() {
-		t.Errorf("from %v, want %v", a.nc.RemoteAddr(), client.LocalAddr())
-	}
-	talk(t, near, a.nc)
-	testkit.Eventually(t, func() bool { return x.relayed.count() == 0 }, patience)
 }
 
 // A worker that has died, or another one in its place, or none.

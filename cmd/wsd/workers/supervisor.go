@@ -62,7 +62,6 @@ type Supervisor struct {
 	stop     sync.Once
 	passers  []*passer
 	results  [numResults]atomic.Uint64
-	relays   relays
 	next     atomic.Uint32
 }
 
@@ -103,7 +102,7 @@ func New(opts Options) (*Supervisor, error) {
 	s := &Supervisor{opts: opts, dir: dir, lock: lock, starts: make(chan func()), ready: make(chan struct{}), stopping: make(chan struct{})}
 	for i := 1; i <= opts.Workers; i++ {
 		s.slots = append(s.slots, &slot{s: s, index: i, first: make(chan struct{})})
-		s.passers = append(s.passers, newPasser(socketOf(dir, i), &s.results, &s.relays))
+		s.passers = append(s.passers, newPasser(socketOf(dir, i), &s.results))
 	}
 	return s, nil
 }
@@ -113,7 +112,6 @@ func (s *Supervisor) Close() {
 	for _, p := range s.passers {
 		p.close()
 	}
-	s.relays.close()
 	_ = os.RemoveAll(s.dir)
 	_ = s.lock.Close()
 }
@@ -392,8 +390,13 @@ func (x *slot) hear(l link) {
 			x.short = 0
 		}
 		x.mu.Unlock()
-		if first {
+		switch {
+		case m.State.Draining && !x.s.isStopping():
+			x.cover() // others serve who comes from now on; the next life uncovers
+		case first:
 			x.uncover()
+		}
+		if first {
 			x.once.Do(func() { close(x.first) })
 		}
 	}
@@ -494,8 +497,8 @@ func (s *Supervisor) AdminSocket(index int) string { return adminSocket(s.dir, i
 // Handovers are the connections that the parent has passed to workers.
 func (s *Supervisor) Handovers(r Result) uint64 { return s.results[r].Load() }
 
-// cover accepts for the slot until it has a worker that serves: connections that wait
-// at its sockets go to the others.
+// cover accepts for the slot until it has a worker that serves and does not drain:
+// connections that wait at its sockets go to the others.
 func (x *slot) cover() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -536,30 +539,52 @@ func (s *Supervisor) acceptFor(ctx context.Context, x *slot, listener net.Listen
 	if !ok {
 		return
 	}
-	end := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
+	ended := make(chan struct{})
+	end := context.AfterFunc(ctx, func() {
+		_ = l.SetDeadline(time.Unix(1, 0))
+		close(ended)
+	})
 	defer func() {
-		end()
+		if !end() {
+			<-ended
+		}
 		_ = l.SetDeadline(time.Time{})
 	}()
-	look := time.NewTicker(firstPause)
+	look := time.NewTicker(acceptPause)
 	defer look.Stop()
-	for ctx.Err() == nil {
-		if s.Totals().Up == 0 {
-			select {
-			case <-look.C:
-			case <-ctx.Done():
+	for failures := 0; ctx.Err() == nil; {
+		if s.othersServe(x) {
+			nc, err := l.Accept()
+			if err == nil {
+				failures = 0
+				s.give(nc, x, len(s.slots))
+				continue
 			}
-			continue
-		}
-		nc, err := l.Accept()
-		if err != nil {
-			if ctx.Err() == nil && !s.isStopping() {
-				s.opts.Logger.Warn("connections for a worker that is gone can't be accepted", "err", err)
+			if errors.Is(err, net.ErrClosed) {
+				return
 			}
-			return
+			// No descriptors left, as a rule.
+			if failures++; failures == 1 && ctx.Err() == nil {
+				s.opts.Logger.Warn("connections for a worker that is gone can't be accepted now", "err", err)
+			}
 		}
-		s.give(nc, x, len(s.slots))
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+		}
 	}
+}
+
+// othersServe reports whether another worker serves who comes.
+func (s *Supervisor) othersServe(not *slot) bool {
+	return slices.ContainsFunc(s.slots, func(x *slot) bool { return x != not && x.serves() })
+}
+
+// serves reports whether the slot's worker serves who comes.
+func (x *slot) serves() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.ready && !x.state.Draining
 }
 
 // give passes a connection to a worker that serves, trying so many.
@@ -567,10 +592,7 @@ func (s *Supervisor) give(nc net.Conn, not *slot, attempts int) {
 	for range s.slots {
 		i := int(s.next.Add(1)) % len(s.slots)
 		x := s.slots[i]
-		x.mu.Lock()
-		ready := x.ready
-		x.mu.Unlock()
-		if x == not || !ready || !s.passers[i].usable() {
+		if x == not || !x.serves() || !s.passers[i].usable() {
 			continue
 		}
 		s.passers[i].pass(passed{nc, nil, func(nc net.Conn, _ []byte) {

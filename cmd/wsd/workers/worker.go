@@ -38,7 +38,6 @@ type Worker struct {
 	taker    *taker
 	results  [numResults]atomic.Uint64
 	taken    atomic.Uint64
-	relays   relays
 	reported chan struct{} // closed when the reports have ended
 }
 
@@ -107,7 +106,7 @@ func (w *Worker) Join(prefix func(serverID string) string, adopt func(net.Conn, 
 	w.passers = map[string]*passer{}
 	for i := 1; i <= w.Count; i++ {
 		if i != w.Index {
-			w.passers[prefix(ID(w.ServerID, i))] = newPasser(socketOf(w.Dir, i), &w.results, &w.relays)
+			w.passers[prefix(ID(w.ServerID, i))] = newPasser(socketOf(w.Dir, i), &w.results)
 		}
 	}
 	path := socketOf(w.Dir, w.Index)
@@ -139,9 +138,6 @@ func (w *Worker) Handovers(r Result) uint64 { return w.results[r].Load() }
 
 // Taken are the connections that other processes have passed to this worker.
 func (w *Worker) Taken() uint64 { return w.taken.Load() }
-
-// Relays are the connections that are served by other workers but end here.
-func (w *Worker) Relays() int { return w.relays.count() }
 
 // Totals are the sums over all workers, as the parent has told last; ok is false
 // before it has.
@@ -197,19 +193,6 @@ func (w *Worker) listen(ctx context.Context, gone func()) {
 	}
 }
 
-// Finish waits until no connection is relayed any more, or ctx has ended.
-func (w *Worker) Finish(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for w.relays.count() > 0 {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // Close ends what Join began, and the link.
 func (w *Worker) Close() {
 	for _, p := range w.passers {
@@ -218,7 +201,6 @@ func (w *Worker) Close() {
 	if w.taker != nil {
 		w.taker.close()
 	}
-	w.relays.close()
 	for _, l := range w.Public {
 		_ = l.Close()
 	}
