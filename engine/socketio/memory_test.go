@@ -94,7 +94,7 @@ func TestEchoAllocations(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			got := float64(after.Mallocs-before.Mallocs) / n
 			t.Logf("%.1f allocations, %d bytes", got, (after.TotalAlloc-before.TotalAlloc)/n)
-			if got > float64(x.budget) {
+			if got > float64(x.budget)+0.5 { // the runtime allocates a little meanwhile
 				t.Errorf("%.1f allocations an event", got)
 			}
 		})
