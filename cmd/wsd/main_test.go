@@ -69,7 +69,7 @@ type running struct {
 // of the test.
 func serve(t *testing.T, args ...string) *running {
 	t.Helper()
-	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s", "--admin-listen", "127.0.0.1:0"}, args...)
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s", "--drain-window", "0s", "--admin-listen", "127.0.0.1:0"}, args...)
 	in := parsed(t, args...)
 	if err := in.cli.Serve.check(); err != nil {
 		t.Fatal(err)
