@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/fe4bcecb/wsd/cmd/wsd/api"
@@ -53,10 +54,9 @@ func (c *drainCmd) Run(p *process) error {
 	return nil
 }
 
-// gone reports whether the server that drains has ended: nothing answers, or another
-// one does, which does not drain.
+// gone reports whether the server that drains has ended: nobody listens there, or
+// another one answers, which does not drain. Other failures say nothing.
 func gone(ctx context.Context, client *adminClient) bool {
 	err := client.do(ctx, http.MethodGet, "/health", nil, nil)
-	var answer *adminError
-	return ctx.Err() == nil && !errors.As(err, &answer)
+	return err == nil || errors.Is(err, syscall.ECONNREFUSED)
 }

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 )
 
 // version is set by the linker.
@@ -28,7 +30,10 @@ const (
 
 func main() {
 	ctx := onSignal(os.Stderr, os.Exit)
-	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	hangups := make(chan os.Signal, 1) // from the beginning: without it the signal ends the process
+	signal.Notify(hangups, syscall.SIGHUP)
+	p := &process{ctx: ctx, stdout: os.Stdout, stderr: os.Stderr, args: os.Args[1:], hangups: hangups}
+	os.Exit(p.execute())
 }
 
 // cli is the command line. Each flag is also read from the environment, as
@@ -57,17 +62,22 @@ type process struct {
 	ctx            context.Context // done at the first signal
 	stdout, stderr io.Writer
 	args           []string
-	invocation     *invocation // what args came down to
+	hangups        chan os.Signal // each has wsd serve read its configuration again; nil: nothing does
+	invocation     *invocation    // what args came down to
 }
 
-// execute runs the command that args name and returns the exit code.
-func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	in, err := invoke(args, stdout, stderr)
+// execute runs the command that the arguments name and returns the exit code.
+func (p *process) execute() int {
+	in, err := invoke(p.args, p.stdout, p.stderr)
 	if err == nil {
-		err = in.command.Run(&process{ctx: ctx, stdout: stdout, stderr: stderr, args: args, invocation: in})
+		if node := in.command.Selected(); node == nil || node.Name != "serve" {
+			signal.Stop(p.hangups) // it ends other commands
+		}
+		p.invocation = in
+		err = in.command.Run(p)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "wsd:", err)
+		fmt.Fprintln(p.stderr, "wsd:", err)
 	}
 	return exitCode(err)
 }

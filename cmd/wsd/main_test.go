@@ -311,6 +311,12 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+// execute runs wsd in this process and returns the exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	p := &process{ctx: ctx, stdout: stdout, stderr: stderr, args: args}
+	return p.execute()
+}
+
 func TestExecute(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

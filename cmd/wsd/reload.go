@@ -65,16 +65,22 @@ func (s *server) followReloads(hangups <-chan os.Signal) (stop func()) {
 }
 
 // reload reads the file and the environment again and has every part take what
-// changed. After an error, which is logged, everything is as it was. Safe from any
-// goroutine.
+// changed. After an error, which is logged, everything is as it was, and so it is while
+// the server drains. Safe from any goroutine.
 func (s *server) reload() error {
 	r := &s.reloads
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if s.isDraining() {
+		s.log.Info("the configuration is not read again while the server drains")
+		return nil
+	}
 	s.tellReloading()
-	defer s.tellReady()
-	s.tellReloading()
-	defer s.tellReady()
+	defer func() {
+		if !s.isDraining() {
+			s.tellReady()
+		}
+	}()
 	changed, restart, err := s.tryReload()
 	r.failed.Store(err != nil)
 	if err != nil {

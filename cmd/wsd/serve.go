@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/fe4bcecb/wsd/engine"
@@ -99,10 +98,7 @@ func (c *serveCmd) Run(p *process) error {
 		cfg.log, cfg.stdout = cfg.log.With("worker", c.ServerID), io.Discard
 	}
 	warnOfVariables(p.invocation, cfg.log)
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	cfg.hangups, cfg.dumpSignals = hangups, dumps
+	cfg.hangups, cfg.dumpSignals = p.hangups, dumps
 	return run(p.ctx, cfg)
 }
 

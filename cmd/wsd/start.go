@@ -31,7 +31,8 @@ func (s *server) startRoutes() {
 // the admin listener is, it tells on this machine only.
 func (s *server) serveStartPage(w http.ResponseWriter, r *http.Request) {
 	operator := ""
-	if s.admin != nil && isLoopbackName(hostName(r.Host)) {
+	// A worker's admin listener is its parent's affair.
+	if a := s.adminAddr(); a != nil && a.Network() == "tcp" && isLoopbackName(hostName(r.Host)) {
 		bearer := ""
 		if s.AdminToken != "" || s.AdminTokenFile != "" {
 			bearer = ` -H "Authorization: Bearer $TOKEN"`

@@ -177,11 +177,21 @@ func (x *parent) follow(addr net.Addr, others <-chan os.Signal) error {
 
 // pass passes a signal on; with SIGHUP workers read their configuration again.
 func (x *parent) pass(s os.Signal) {
-	if s == hangup {
+	if s == hangup && !x.stopping() {
 		x.tell(x.host.notifier.Reloading())
 		defer func() { x.tell(x.host.notifier.Ready(x.status())) }()
 	}
 	x.workers.Tell(s)
+}
+
+// stopping reports whether the workers were told to end.
+func (x *parent) stopping() bool {
+	select {
+	case <-x.workers.Stopping():
+		return true
+	default:
+		return false
+	}
 }
 
 func (x *parent) tell(err error) {

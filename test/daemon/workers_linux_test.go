@@ -417,6 +417,11 @@ func TestWorkersForced(t *testing.T) {
 
 // A parent that is killed leaves no worker, and its directory to the next one.
 func TestKilledParent(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	directories := func() []string {
+		all, _ := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "wsd-workers-*"))
+		return all
+	}
 	p := startWorkers(t)
 	pids := listWorkers(t, p)
 	p.Signal(t, syscall.SIGKILL)
@@ -431,5 +436,20 @@ func TestKilledParent(t *testing.T) {
 		t.Errorf("the port is not free: %v", err)
 	} else {
 		c.Close()
+	}
+	left := directories()
+	if len(left) != 1 {
+		t.Errorf("directories are left: %v", left)
+	}
+	next := startWorkers(t)
+	if now := directories(); len(now) != 1 || len(left) == 1 && now[0] == left[0] {
+		t.Errorf("the next one has %v", now)
+	}
+	next.Signal(t, syscall.SIGTERM)
+	if code := next.Wait(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, next.Log())
+	}
+	if now := directories(); len(now) > 0 {
+		t.Errorf("it has left %v", now)
 	}
 }

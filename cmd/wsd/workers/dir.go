@@ -33,15 +33,18 @@ func privateDir() (dir string, lock *os.File, err error) {
 	return dir, lock, nil
 }
 
-// removeLeft removes directories whose parent has ended. Those of other users it
-// can't open.
+// removeLeft removes this user's directories whose parent has ended. Anybody may make
+// some of that name: those of others are not touched.
 func removeLeft() {
 	all, err := filepath.Glob(filepath.Join(os.TempDir(), dirPattern))
 	if err != nil {
 		return // not reached: the pattern is a good one
 	}
 	for _, dir := range all {
-		lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR, 0)
+		if !private(dir) {
+			continue
+		}
+		lock, err := openLock(filepath.Join(dir, lockName))
 		if err != nil {
 			continue
 		}

@@ -49,6 +49,7 @@ type Front struct {
 	http   *http.Client
 	proxy  *httputil.ReverseProxy
 	own    prometheus.Gatherer
+	merge  sync.Mutex // of one scrape from its questions to their sums
 	merger merger
 }
 
@@ -468,6 +469,8 @@ func (f *Front) drain(w http.ResponseWriter, r *http.Request) {
 
 // gather scrapes all workers.
 func (f *Front) gather() ([]*dto.MetricFamily, error) {
+	f.merge.Lock()
+	defer f.merge.Unlock()
 	pids, now := map[int]int{}, map[int][]*dto.MetricFamily{}
 	var up []int
 	for _, i := range f.s.Infos() {
@@ -492,6 +495,11 @@ func (f *Front) gather() ([]*dto.MetricFamily, error) {
 				break // the end
 			}
 			now[p.worker] = append(now[p.worker], family)
+		}
+	}
+	for _, i := range f.s.Infos() {
+		if i.PID != pids[i.Index] {
+			delete(now, i.Index) // which of the two has answered is not known
 		}
 	}
 	own, err := f.own.Gather()

@@ -30,6 +30,9 @@ func behave(how string) {
 	if code, err := strconv.Atoi(how); err == nil {
 		os.Exit(code) // before it serves
 	}
+	if how == "starts" {
+		select {} // and never serves
+	}
 	reports := 0
 	w.Report(func() State {
 		reports++

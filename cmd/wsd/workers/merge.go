@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	dto "github.com/prometheus/client_model/go"
 )
@@ -38,9 +37,9 @@ func combine(name string) func(a, b float64) float64 {
 const loopLabel = "loop"
 
 // merger adds the metrics of processes up. A worker that has died keeps what it has
-// counted, as far as it was read: counters of the whole never fall.
+// counted, as far as it was read: counters of the whole never fall. One goroutine at a
+// time may use it.
 type merger struct {
-	mu   sync.Mutex
 	last map[int]life // by worker
 	dead families     // counters of those that have ended
 }
@@ -54,8 +53,6 @@ type life struct {
 // add takes what the workers tell now, by their numbers; ofPID are their processes,
 // own are the parent's metrics. The families are the merger's from then on.
 func (m *merger) add(now map[int][]*dto.MetricFamily, ofPID map[int]int, own []*dto.MetricFamily) []*dto.MetricFamily {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.last == nil {
 		m.last, m.dead = map[int]life{}, families{}
 	}

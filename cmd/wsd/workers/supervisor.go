@@ -222,9 +222,11 @@ func (x *slot) run() {
 	defer x.once.Do(func() { close(x.first) })
 	defer x.uncover()
 	for {
-		code, lived := x.live()
+		code, lived, served := x.live()
 		if x.s.isStopping() {
-			x.code = code
+			if served { // one that the stop has met while it started has lost nothing
+				x.code = code
+			}
 			return
 		}
 		log := x.s.opts.Logger.With("worker", ID(x.s.opts.ServerID, x.index), "exit_code", code, "lived", lived.Round(time.Millisecond).String())
@@ -280,12 +282,12 @@ func (s *Supervisor) isStopping() bool {
 	}
 }
 
-// live is one worker from its start to its end.
-func (x *slot) live() (code int, lived time.Duration) {
+// live is one worker from its start to its end; served reports whether it ever did.
+func (x *slot) live() (code int, lived time.Duration, served bool) {
 	near, far, err := pair()
 	if err != nil {
 		x.s.opts.Logger.Error("a worker can't be started", "err", err)
-		return 1, 0
+		return 1, 0, false
 	}
 	cmd := x.s.opts.Command()
 	cmd.Env = append(cmd.Env, Marker+"="+strconv.Itoa(linkFD))
@@ -299,7 +301,7 @@ func (x *slot) live() (code int, lived time.Duration) {
 	if err != nil {
 		_ = near.conn.Close()
 		x.s.opts.Logger.Error("a worker can't be started", "err", err)
-		return 1, 0
+		return 1, 0, false
 	}
 	x.mu.Lock()
 	x.cmd, x.link, x.begun, x.heard, x.ready, x.untold = cmd, near, begun, begun, false, nil
@@ -322,8 +324,9 @@ func (x *slot) live() (code int, lived time.Duration) {
 	_ = near.conn.Close()
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	served = x.ready
 	x.cmd, x.ready, x.state = nil, false, State{}
-	return exitCode(cmd, err), time.Since(begun)
+	return exitCode(cmd, err), time.Since(begun), served
 }
 
 // exitCode is a process's; one that a signal has ended has failed.

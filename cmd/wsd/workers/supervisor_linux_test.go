@@ -79,6 +79,16 @@ func TestWorkerThatNeverServes(t *testing.T) {
 	}
 }
 
+// A stop that meets workers while they start is no failure of theirs.
+func TestStopDuringTheStart(t *testing.T) {
+	s, code := supervise(t, 2, "starts", nil)
+	testkit.Eventually(t, func() bool { return s.Infos()[0].PID != 0 && s.Infos()[1].PID != 0 }, patience)
+	s.Stop()
+	if c := <-code; c != 0 {
+		t.Errorf("exit code %d", c)
+	}
+}
+
 func TestCrashLoop(t *testing.T) {
 	s, _ := supervise(t, 1, "dies", nil)
 	testkit.Eventually(t, func() bool { return s.Infos()[0].Crashing }, 2*patience)
@@ -111,11 +121,36 @@ func TestPrivateDirs(t *testing.T) {
 	if info, err := os.Stat(held); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("%v %v", info, err)
 	}
+	// What others might have made of that name.
+	made := map[string]func(dir string) error{
+		"wide": func(dir string) error { return os.Chmod(dir, 0o755) },
+		"link": func(dir string) error { return os.Symlink("/dev/null", filepath.Join(dir, lockName)) },
+		"pipe": func(dir string) error { return syscall.Mkfifo(filepath.Join(dir, lockName), 0o600) },
+	}
+	for name, make := range made {
+		dir := filepath.Join(os.Getenv("TMPDIR"), "wsd-workers-"+name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if name == "wide" {
+			if err := os.WriteFile(filepath.Join(dir, lockName), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := make(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 	_, another, err := privateDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer another.Close()
+	for _, name := range []string{"wide", "link"} {
+		if _, err := os.Stat(filepath.Join(os.Getenv("TMPDIR"), "wsd-workers-"+name)); err != nil {
+			t.Error(err)
+		}
+	}
 	if _, err := os.Stat(left); !os.IsNotExist(err) {
 		t.Errorf("what was left is there: %v", err)
 	}

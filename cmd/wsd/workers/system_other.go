@@ -2,7 +2,10 @@
 
 package workers
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 // There are no workers here.
 var (
@@ -11,3 +14,7 @@ var (
 )
 
 func tryLock(*os.File) error { return nil }
+
+func private(string) bool { return false }
+
+func openLock(string) (*os.File, error) { return nil, errors.ErrUnsupported }
