@@ -211,3 +211,14 @@ func TestReloadKeepsTheAdminToken(t *testing.T) {
 		t.Errorf("%d %.80s", status, body)
 	}
 }
+
+// A drain is the end: what the file says then does not count.
+func TestNoReloadDuringADrain(t *testing.T) {
+	f := newFile(t, "max-connections: 10\n")
+	r := serve(t, "--config", f.name)
+	r.server.draining.begun.Store(true)
+	f.write("max-connections: nonsense\n")
+	if err := r.reload(); err != nil || r.server.reloads.errors.Load() != 0 {
+		t.Errorf("it was read: %v", err)
+	}
+}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"io"
+	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -47,6 +49,21 @@ func TestStartPage(t *testing.T) {
 func TestStartPageHidesTheAdminListener(t *testing.T) {
 	r := serve(t)
 	if _, body := r.page("/", "chat.example.org"); strings.Contains(body, r.admin) || strings.Contains(body, "{{") {
+		t.Errorf("%s", body)
+	}
+}
+
+// A worker's admin listener is a socket that only its parent reaches.
+func TestStartPageOfAWorker(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "1.admin")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := parse(t, "serve", "--listen", "127.0.0.1:0", "--loops", "1", "--drain-lb-wait", "0s").Serve.config(&process{stdout: io.Discard, stderr: io.Discard})
+	cfg.host.admin = l
+	r := start(t, cfg)
+	if _, body := r.page("/", r.addr); strings.Contains(body, "1.admin") || strings.Contains(body, "{{") {
 		t.Errorf("%s", body)
 	}
 }
