@@ -92,6 +92,10 @@ func (s *server) pubsubMetrics() {
 		emit(float64(now.Dropped), "reader")
 		emit(float64(now.Lost), "loop")
 	})
+	s.metrics.CounterVec("wsd_pubsub_presence_dropped_total", "Joins and leaves that subscribers of /pubsub were not told: of a slow reader (reader), or of all of a loop that is too busy (loop).", []string{"by"}, func(emit metrics.Emit) {
+		emit(float64(now.PresenceDropped), "reader")
+		emit(float64(now.PresenceLost), "loop")
+	})
 	s.metrics.Counter("wsd_pubsub_postponed_total", "Times that a slow reader of /pubsub was left to the log of a topic that keeps history.", of(func() uint64 { return now.Postponed }))
 }
 

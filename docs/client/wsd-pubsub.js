@@ -167,7 +167,7 @@
             clearTimeout(r.timer);
             if (m.op === "ok") r.resolve(m);
             else r.reject(new WsdError(m.code, m.message));
-          } else if (m.op === "error") {
+          } else if (m.op === "error" && m.id === undefined) { // else nobody waits for it any more
             if (sub) this._ended(sub, m);
             else if (m.code !== "expired") this.options.onerror(new WsdError(m.code, m.message));
           }
@@ -238,7 +238,7 @@
         op: "subscribe", topic: sub.topic,
         presence: h.join || h.leave ? true : undefined,
         recover: sub.offset === null ? undefined : { offset: sub.offset },
-      }, 0).then((m) => {
+      }, 0, sub).then((m) => {
         if (this._subs.get(sub.topic) !== sub) return;
         if (m.offset !== undefined) sub.offset = m.offset;
         sub._resolve(m);
@@ -266,16 +266,19 @@
     _unsubscribe(sub) {
       if (this._subs.get(sub.topic) !== sub) return;
       this._subs.delete(sub.topic);
-      sub._reject(new WsdError("closed", "unsubscribed"));
+      const e = new WsdError("closed", "unsubscribed");
+      sub._reject(e);
+      this._fail([...this._requests].filter(([, r]) => r.sub === sub), e);
       if (this._open) this._ws.send(JSON.stringify({ op: "unsubscribe", topic: sub.topic }));
     }
 
-    // _request sends a request, or has it wait for a connection.
-    _request(body, timeout = this.options.timeout) {
+    // _request sends a request, or has it wait for a connection. sub is the subscription
+    // that it begins.
+    _request(body, timeout = this.options.timeout, sub = null) {
       if (this._closed) return Promise.reject(new WsdError("closed", "the client was closed"));
       if (this._requests.size >= this.options.maxWaiting) return Promise.reject(new WsdError("limit", "too many requests wait"));
       return new Promise((resolve, reject) => {
-        const r = { id: ++this._id, body, resolve, reject, sent: false };
+        const r = { id: ++this._id, body, sub, resolve, reject, sent: false };
         if (timeout) {
           r.timer = setTimeout(() => {
             this._requests.delete(r.id);

@@ -38,12 +38,14 @@ func (c *Client) reauthenticate(id, token string) {
 		return
 	}
 	renew := s.opts.Renew(c.ws, token)
-	c.ask(id, func() (then func()) {
+	if err := c.ask(job{do: func() (then func()) {
 		ctx, cancel := context.WithTimeout(s.ctx, s.opts.Timeout)
 		defer cancel()
 		done, err := renew(ctx)
 		return func() { c.renewed(id, done, err) }
-	})
+	}}); err != nil {
+		c.refuse(id, failureOf(err))
+	}
 }
 
 // renewed ends reauthenticate. Subscriptions that the new account does not allow end.
@@ -65,9 +67,13 @@ func (c *Client) renewed(id string, done func() Account, err error) {
 	c.ok(id)
 	for name, sub := range c.subs {
 		if !may(c.account.Subscribe, name) {
+			waits := "" // the request that is answered with this
+			if !sub.answered {
+				waits = sub.id
+			}
 			c.leave(sub)
 			c.server.count.errors[forbidden].Add(1)
-			c.answer(appendError(c.room(), "", name, failure{forbidden, "not allowed to stay subscribed to this topic"}))
+			c.answer(appendError(c.room(), waits, name, failure{forbidden, "not allowed to stay subscribed to this topic"}))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -23,7 +24,7 @@ const (
 
 // nextRead is a job that reads the log of a topic that is behind; nil if there is
 // none, or the reader has to read first. Of one topic at a time a page is in memory.
-func (c *Client) nextRead() job {
+func (c *Client) nextRead() func() (then func()) {
 	var next *subscription
 	for _, sub := range c.subs {
 		if len(sub.backlog) > 0 {
@@ -43,7 +44,7 @@ func (c *Client) nextRead() job {
 }
 
 // read makes the job that reads the next page.
-func (sub *subscription) read() job {
+func (sub *subscription) read() func() (then func()) {
 	s, name := sub.client.server, sub.local.topic.name
 	since, seen, limit := sub.offset, sub.seen, sub.page
 	if limit == 0 {
@@ -69,12 +70,11 @@ func (sub *subscription) read() job {
 // notRead refuses the subscription, or if it stands tries again later.
 func (sub *subscription) notRead(err error) {
 	c := sub.client
-	if !sub.answered {
+	if !sub.upToDate {
 		if sub.recovers {
 			c.server.count.recoveries[recoveryFailed].Add(1)
 		}
-		c.refuse(sub.id, failureOf(err))
-		c.leave(sub)
+		sub.refuse(failureOf(err))
 		return
 	}
 	wait := min(retryFirst<<min(sub.failed, 10), retryMost)
@@ -100,6 +100,10 @@ func (sub *subscription) take(h *broker.History, seen cluster.ID, limit int) {
 	if len(h.Messages) > 0 {
 		sub.page = nextPage(limit, h.Messages)
 		sub.backlog = h.Messages
+		if n := bounded(h.Messages); n < len(h.Messages) {
+			// A copy, so that the rest does not stay in memory with it.
+			sub.backlog, sub.more = slices.Clone(h.Messages[:n]), true
+		}
 		if sub.sendBacklog(); len(sub.backlog) == 0 {
 			sub.pageSent()
 		}
@@ -124,6 +128,18 @@ func nextPage(limit int, page []broker.Message) int {
 		size += len(page[i].Data)
 	}
 	return max(1, min(len(page)*pageBytes/max(size, 1), 2*limit, pageMost))
+}
+
+// bounded is how many of these messages may wait for a slow reader: pageBytes of
+// them, or one.
+func bounded(page []broker.Message) int {
+	size := 0
+	for i := range page {
+		if size += len(page[i].Data); size > pageBytes && i > 0 {
+			return i
+		}
+	}
+	return len(page)
 }
 
 // sendBacklog sends of a page what the reader takes.

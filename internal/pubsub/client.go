@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -32,10 +33,21 @@ type Client struct {
 	// topics that are behind.
 	jobs    []job
 	waiting bool
+
+	// listed is how long the last answer with members was, until all that waits for
+	// the reader has gone: such answers are queued one at a time.
+	listed  int
+	looking bool // at the end of the turn, whether it has
 }
 
 // job asks something that may block, and goes on with the answer on the loop.
-type job func() (then func())
+type job struct {
+	do    func() (then func())
+	lists bool // the answer has members
+}
+
+// errBusy says that too many jobs wait.
+var errBusy = errors.New("pubsub: too many requests wait")
 
 // NewClient makes what ClientOf has to return for a connection, before it is open.
 func (s *Server) NewClient(a Account) *Client {
@@ -89,7 +101,7 @@ func (c *Client) answer(b []byte) {
 	if cap(b) <= maxScratch {
 		c.shard.out = b
 	}
-	if c.ws.Send(b, engine.Text) == engine.Dropped && !c.gone {
+	if (!c.fitsBeside(len(b), reserve) || c.ws.Send(b, engine.Text) == engine.Dropped) && !c.gone {
 		c.ws.Close(closePolicy, "too slow")
 	}
 }
@@ -141,10 +153,7 @@ func (c *Client) receive(msg []byte, op engine.OpCode) {
 	case "subscribe":
 		c.subscribe(id, &r)
 	case "unsubscribe":
-		if sub := c.subs[string(r.topic)]; sub != nil {
-			c.leave(sub)
-		}
-		c.ok(id)
+		c.unsubscribe(id, string(r.topic))
 	case "presence":
 		c.askMembers(id, string(r.topic))
 	}
@@ -202,6 +211,8 @@ func (c *Client) published(id, offset string, err error) {
 // failureOf is how an error of the App or the broker is told.
 func failureOf(err error) failure {
 	switch {
+	case errors.Is(err, errBusy):
+		return failure{limit, "too many requests wait"}
 	case errors.Is(err, broker.ErrOverflow), errors.Is(err, engine.ErrOverloaded):
 		return failure{limit, "the server's queue is full"}
 	case errors.Is(err, broker.ErrOffset):
@@ -212,15 +223,14 @@ func failureOf(err error) failure {
 	return failure{unavailable, "the broker can't be reached"}
 }
 
-// ask runs a job when those before it are done.
-func (c *Client) ask(id string, j job) bool {
+// ask runs a job when those before it are done. The error is errBusy.
+func (c *Client) ask(j job) error {
 	if len(c.jobs) >= c.server.opts.MaxTopics+8 {
-		c.refuse(id, failure{limit, "too many requests wait"})
-		return false
+		return errBusy
 	}
 	c.jobs = append(c.jobs, j)
 	c.pump()
-	return true
+	return nil
 }
 
 // pump starts what is to be asked next.
@@ -228,18 +238,14 @@ func (c *Client) pump() {
 	if c.waiting || c.gone {
 		return
 	}
-	var j job
-	if len(c.jobs) > 0 {
-		j = c.jobs[0]
-		c.jobs[0] = nil
-		c.jobs = c.jobs[1:]
-	} else if j = c.nextRead(); j == nil {
+	do := c.nextJob()
+	if do == nil || c.waiting { // a log that was at its end has begun another job
 		return
 	}
 	c.waiting = true
 	loop := c.ws.Loop()
 	c.server.jobs.run(func() {
-		then := j()
+		then := do()
 		loop.Post(func() {
 			c.waiting = false
 			if !c.gone {
@@ -248,6 +254,17 @@ func (c *Client) pump() {
 			}
 		})
 	})
+}
+
+// nextJob takes what is to be asked next; nil: nothing now.
+func (c *Client) nextJob() func() (then func()) {
+	for i, j := range c.jobs {
+		if !j.lists || !c.listWaits() {
+			c.jobs = slices.Delete(c.jobs, i, i+1)
+			return j.do
+		}
+	}
+	return c.nextRead()
 }
 
 // drained is called when a slow reader has read all that waited.
@@ -262,7 +279,11 @@ func (c *Client) drained() {
 }
 
 // fits reports whether a message of n bytes may be sent now.
-func (c *Client) fits(n int) bool {
+func (c *Client) fits(n int) bool { return c.fitsBeside(n, 0) }
+
+// fitsBeside is fits with some bytes more than MaxBackpressure. An answer with
+// members, which may be larger than all of that, does not count.
+func (c *Client) fitsBeside(n, more int) bool {
 	if c.ws.Writable() {
 		return true
 	}
@@ -271,5 +292,5 @@ func (c *Client) fits(n int) bool {
 		return true
 	}
 	waiting := c.ws.BufferedAmount()
-	return waiting == 0 || waiting+n <= most
+	return waiting == 0 || waiting+n <= most+more+c.listed
 }

@@ -14,3 +14,6 @@ func Parse(b []byte) Parsed {
 	_, ok := p.parse(&r, b)
 	return Parsed{ok, r.op, string(r.id), string(r.topic), string(r.token), r.data, r.bytes}
 }
+
+// SetQueue makes a loop's queue so many bytes long. Call before there are clients.
+func (s *Server) SetQueue(n int) { s.maxShard = n }

@@ -19,7 +19,7 @@ func (c *Client) enterMembers(sub *subscription) {
 	// What can't be told now is told again.
 	_ = s.members.Enter(name, c.member())
 	if sub.presence {
-		s.watch(sub.local.topic, 1)
+		s.watch(sub.local, 1)
 	}
 }
 
@@ -30,7 +30,7 @@ func (c *Client) exitMembers(sub *subscription) {
 		return
 	}
 	if sub.presence {
-		s.watch(sub.local.topic, -1)
+		s.watch(sub.local, -1)
 	}
 	_ = s.members.Exit(sub.local.topic.name, c.id) // likewise
 }
@@ -40,9 +40,13 @@ func (c *Client) member() broker.TopicMember {
 }
 
 // watch counts who wants to know of joins and leaves.
-func (s *Server) watch(t *topic, by int) {
+func (s *Server) watch(l *local, by int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t := l.topic
+	t.mu.Lock()
+	l.watchers += by
+	t.mu.Unlock() // Members call memberChanged with locks of their own held
 	switch t.watchers += by; {
 	case by > 0 && t.watchers == 1:
 		s.members.Watch(t.name)
@@ -77,10 +81,15 @@ func appendMember(dst []byte, before byte, m broker.TopicMember) []byte {
 	return jsontext.AppendQuoted(dst, m.Connection)
 }
 
-// appendMembers writes the members of a topic, and how many there are.
-func appendMembers(dst []byte, members []broker.TopicMember, total int) []byte {
+// appendMembers writes the members of a topic, as many as begin within so many bytes,
+// and how many there are.
+func appendMembers(dst []byte, members []broker.TopicMember, total, most int) []byte {
 	dst = append(dst, `,"members":[`...)
+	start := len(dst)
 	for i, m := range members {
+		if len(dst)-start >= most {
+			break
+		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -89,36 +98,62 @@ func appendMembers(dst []byte, members []broker.TopicMember, total int) []byte {
 	return appendNumber(append(dst, `],"total":`...), int64(total))
 }
 
-// listMembers asks for the members of a topic and goes on on the loop.
-func (c *Client) listMembers(id, topic string, then func(members []broker.TopicMember, total int)) {
+// listMembers asks for the members of a topic and goes on on the loop. Errors are
+// those of Members and errBusy.
+func (c *Client) listMembers(topic string, then func(members []broker.TopicMember, total int, err error)) {
 	s := c.server
-	if s.members == nil {
-		c.refuse(id, failure{unavailable, "there is no presence here"})
-		return
-	}
-	c.ask(id, func() func() {
+	if err := c.ask(job{lists: true, do: func() func() {
 		ctx, cancel := context.WithTimeout(s.ctx, s.opts.Timeout)
 		defer cancel()
 		members, total, err := s.members.List(ctx, topic, s.opts.MaxMembers)
-		return func() {
-			if err != nil {
-				c.refuse(id, failureOf(err))
-				return
-			}
-			then(members, total)
-		}
-	})
+		return func() { then(members, total, err) }
+	}}); err != nil {
+		then(nil, 0, err)
+	}
 }
 
 // askMembers answers with the members of a topic.
 func (c *Client) askMembers(id, topic string) {
-	if !may(c.account.Subscribe, topic) {
+	switch {
+	case !may(c.account.Subscribe, topic):
 		c.refuse(id, failure{forbidden, "not allowed to subscribe to this topic"})
 		return
+	case c.server.members == nil:
+		c.refuse(id, failure{unavailable, "there is no presence here"})
+		return
 	}
-	c.listMembers(id, topic, func(members []broker.TopicMember, total int) {
-		if id != "" {
-			c.answer(append(appendMembers(appendOK(c.room(), id), members, total), '}'))
+	c.listMembers(topic, func(members []broker.TopicMember, total int, err error) {
+		switch {
+		case err != nil:
+			c.refuse(id, failureOf(err))
+		case id != "":
+			c.answerMembers(appendOK(c.room(), id), members, total)
 		}
 	})
+}
+
+// answerMembers ends an answer with members, and sends it.
+func (c *Client) answerMembers(b []byte, members []broker.TopicMember, total int) {
+	b = append(appendMembers(b, members, total, c.server.listBytes()), '}')
+	c.listed = len(b)
+	c.answer(b)
+}
+
+// listWaits reports whether an answer with members still waits for the reader. When
+// it has gone, drained pumps, or what this has posted.
+func (c *Client) listWaits() bool {
+	switch {
+	case c.listed == 0:
+		return false
+	case c.ws.BufferedAmount() == 0:
+		c.listed = 0
+		return false
+	case c.ws.Writable() && !c.looking:
+		c.looking = true
+		c.ws.Loop().Post(func() {
+			c.looking = false
+			c.pump()
+		})
+	}
+	return true
 }

@@ -79,9 +79,11 @@ func (p *parser) parse(r *request, b []byte) (failure, bool) {
 			}
 			r.id = value
 		case jsontext.Is(key, "topic"):
-			if r.topic, ok = p.text(value); !ok {
-				why = failure{badRequest, "topic is no string"}
+			text, fine := p.text(value)
+			if !fine {
+				refuse(failure{badRequest, "topic is no string"})
 			}
+			r.topic = text
 		case jsontext.Is(key, "data"):
 			r.data = value
 		case jsontext.Is(key, "base64"):
@@ -89,9 +91,11 @@ func (p *parser) parse(r *request, b []byte) (failure, bool) {
 				refuse(f)
 			}
 		case jsontext.Is(key, "token"):
-			if r.token, ok = p.text(value); !ok {
-				why = failure{badRequest, "token is no string"}
+			text, fine := p.text(value)
+			if !fine {
+				refuse(failure{badRequest, "token is no string"})
 			}
+			r.token = text
 		case jsontext.Is(key, "presence"):
 			r.presence = string(value) == "true"
 		case jsontext.Is(key, "recover"):

@@ -20,8 +20,11 @@ const (
 )
 
 const (
-	// reserve is what answers may queue beyond MaxBackpressure, in bytes.
+	// reserve is what answers may queue beyond MaxBackpressure, in bytes, beside one
+	// with members.
 	reserve = 64 << 10
+	// memberBytes is how many bytes a member may take in an answer, on average.
+	memberBytes = 512
 	// workers bounds the requests that wait for the broker at a time.
 	workers = 64
 )
@@ -43,7 +46,8 @@ type Options struct {
 	// MaxPayload is the largest data of a message, in bytes, as published; 0: 16 KiB.
 	MaxPayload int
 	// MaxBackpressure is how many bytes of messages may wait for a slow reader; 0: 64
-	// KiB, negative: no limit. Answers have a little more.
+	// KiB, negative: no limit. Answers have a little more, and one with members is
+	// beside that.
 	MaxBackpressure int
 	// CloseSlow closes a slow reader with 1008 where messages would be dropped.
 	CloseSlow bool
@@ -55,7 +59,8 @@ type Options struct {
 	// Members knows who is subscribed to topics, on every node; nil: there is no
 	// presence.
 	Members broker.TopicMembers
-	// MaxMembers is how many members of a topic a client is told; 0: 1,000.
+	// MaxMembers is how many members of a topic a client is told; 0: 1,000. They are
+	// fewer where they take more than 512 bytes each.
 	MaxMembers int
 	// Timeout bounds what the broker is asked; 0: 10 s.
 	Timeout time.Duration
@@ -73,6 +78,8 @@ type Server struct {
 	count   counters
 	ctx     context.Context // ends with Close
 	end     context.CancelFunc
+
+	maxShard int // the constant, but in tests
 
 	mu     sync.Mutex // of enter and exit as a whole
 	shards map[*engine.Loop]*shard
@@ -95,7 +102,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	s := &Server{opts: opts, topics: map[string]*topic{}, shards: map[*engine.Loop]*shard{}}
+	s := &Server{opts: opts, maxShard: maxShard, topics: map[string]*topic{}, shards: map[*engine.Loop]*shard{}}
 	s.jobs.max = workers
 	s.ctx, s.end = context.WithCancel(context.Background())
 	if opts.Members != nil {
@@ -121,7 +128,7 @@ func (s *Server) Behavior(b engine.Behavior) engine.Behavior {
 	b.MaxPayload = envelope(s.opts.MaxPayload)
 	b.Policy = engine.DropNewest
 	if b.MaxBackpressure = s.opts.MaxBackpressure; b.MaxBackpressure > 0 {
-		b.MaxBackpressure += reserve
+		b.MaxBackpressure += 2*reserve + s.listBytes() // answer has the exact bound
 	}
 	b.Dropped, b.Subscription = nil, nil
 	b.Open = func(ws *engine.Conn) { s.opts.ClientOf(ws).open(ws) }
@@ -130,6 +137,9 @@ func (s *Server) Behavior(b engine.Behavior) engine.Behavior {
 	b.Close = func(ws *engine.Conn, _ engine.StatusCode, _ string) { s.opts.ClientOf(ws).closed() }
 	return b
 }
+
+// listBytes is how long the members in an answer may be.
+func (s *Server) listBytes() int { return min(s.opts.MaxMembers, 1<<20) * memberBytes }
 
 // envelope is the longest message that may hold so many bytes of data: in base64,
 // beside a topic and a token.

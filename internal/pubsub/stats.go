@@ -19,6 +19,8 @@ type counters struct {
 	connections, subscriptions atomic.Int64
 	requests, published        atomic.Uint64
 	lost, dropped, postponed   atomic.Uint64
+	presenceLost               atomic.Uint64
+	presenceDropped            atomic.Uint64
 	errors                     [codes]atomic.Uint64
 	recoveries                 [recoveries]atomic.Uint64
 	gaps                       [gapReasons]atomic.Uint64
@@ -33,9 +35,11 @@ type Stats struct {
 	// Dropped those that one slow reader did not get; Postponed the times that a slow
 	// reader was left to the log.
 	Lost, Dropped, Postponed uint64
-	Errors                   map[string]uint64 // by code
-	Recoveries               map[string]uint64 // by result: complete, incomplete, failed
-	Gaps                     map[string]uint64 // told to clients, by reason
+	// PresenceLost and PresenceDropped are joins and leaves, likewise.
+	PresenceLost, PresenceDropped uint64
+	Errors                        map[string]uint64 // by code
+	Recoveries                    map[string]uint64 // by result: complete, incomplete, failed
+	Gaps                          map[string]uint64 // told to clients, by reason
 }
 
 // Stats takes a snapshot.
@@ -45,6 +49,7 @@ func (s *Server) Stats() Stats {
 		Connections: int(c.connections.Load()), Subscriptions: int(c.subscriptions.Load()),
 		Requests: c.requests.Load(), Published: c.published.Load(),
 		Lost: c.lost.Load(), Dropped: c.dropped.Load(), Postponed: c.postponed.Load(),
+		PresenceLost: c.presenceLost.Load(), PresenceDropped: c.presenceDropped.Load(),
 		Errors: map[string]uint64{}, Recoveries: map[string]uint64{}, Gaps: map[string]uint64{},
 	}
 	for i := range c.errors {

@@ -33,10 +33,11 @@ type subscription struct {
 	entered  bool // it is a member
 	gone     bool
 
-	// id is of the request that is to be answered when the client is up to date;
-	// "": it is answered, or has no id.
+	// id is of the request that is to be answered when the client is up to date; "":
+	// it has none.
 	id        string
-	answered  bool
+	upToDate  bool // once
+	answered  bool // with ok or an error
 	recovers  bool
 	recovered bool
 
@@ -99,7 +100,7 @@ func (c *Client) join(sub *subscription) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.Timeout)
-	if !c.ask(sub.id, func() (then func()) {
+	if err := c.ask(job{do: func() (then func()) {
 		defer cancel()
 		err := s.opts.App.Ready(ctx, t.name)
 		var h broker.History
@@ -111,9 +112,9 @@ func (c *Client) join(sub *subscription) {
 				sub.begin(h.Last, err)
 			}
 		}
-	}) {
+	}}); err != nil {
 		cancel()
-		c.leave(sub)
+		sub.refuse(failureOf(err))
 	}
 }
 
@@ -122,8 +123,7 @@ func (sub *subscription) begin(end string, err error) {
 	c, t := sub.client, sub.local.topic
 	switch {
 	case err != nil:
-		c.refuse(sub.id, failureOf(err))
-		c.leave(sub)
+		sub.refuse(failureOf(err))
 	case !t.keeps:
 		sub.state = live
 		if sub.recovers {
@@ -154,12 +154,13 @@ func (sub *subscription) caughtUp() {
 	sub.tellUpToDate()
 }
 
-// tellUpToDate answers the request, once.
+// tellUpToDate answers the request, or has the members asked for that the answer
+// needs, once.
 func (sub *subscription) tellUpToDate() {
-	if sub.answered {
+	if sub.upToDate {
 		return
 	}
-	sub.answered = true
+	sub.upToDate = true
 	c, s := sub.client, sub.client.server
 	if sub.recovers {
 		result := recoveredAll
@@ -173,8 +174,12 @@ func (sub *subscription) tellUpToDate() {
 		sub.tellOK(nil, 0)
 		return
 	}
-	c.listMembers(sub.id, sub.local.topic.name, func(members []broker.TopicMember, total int) {
-		if sub.gone {
+	c.listMembers(sub.local.topic.name, func(members []broker.TopicMember, total int, err error) {
+		switch {
+		case sub.gone:
+			return
+		case err != nil:
+			sub.refuse(failureOf(err))
 			return
 		}
 		if !slices.Contains(members, c.member()) && len(members) < s.opts.MaxMembers {
@@ -187,6 +192,7 @@ func (sub *subscription) tellUpToDate() {
 // tellOK answers the request. Where presence was asked for there are members.
 func (sub *subscription) tellOK(members []broker.TopicMember, total int) {
 	c := sub.client
+	sub.answered = true
 	if sub.id == "" {
 		return
 	}
@@ -203,9 +209,28 @@ func (sub *subscription) tellOK(members []broker.TopicMember, total int) {
 		}
 	}
 	if members != nil {
-		b = appendMembers(b, members, total)
+		c.answerMembers(b, members, total)
+		return
 	}
 	c.answer(append(b, '}'))
+}
+
+// refuse answers the request with an error, which ends the subscription.
+func (sub *subscription) refuse(f failure) {
+	sub.answered = true
+	sub.client.refuse(sub.id, f)
+	sub.client.leave(sub)
+}
+
+// unsubscribe ends a subscription, whose request is not left without an answer.
+func (c *Client) unsubscribe(id, topic string) {
+	if sub := c.subs[topic]; sub != nil {
+		if sub.id != "" && !sub.answered {
+			sub.refuse(failure{badRequest, "unsubscribed before the subscription stood"})
+		}
+		c.leave(sub)
+	}
+	c.ok(id)
 }
 
 // leave ends a subscription.
@@ -228,7 +253,11 @@ func (sub *subscription) deliver(d *delivery) {
 	c, t := sub.client, sub.local.topic
 	switch d.kind {
 	case memberDelivery:
-		if sub.presence && sub.entered && d.about != c.id && c.fits(d.size) {
+		switch {
+		case !sub.presence || !sub.entered || d.about == c.id:
+		case !c.fits(d.size):
+			c.server.count.presenceDropped.Add(1)
+		default:
 			c.ws.SendPrepared(d.message)
 		}
 		return
@@ -302,13 +331,15 @@ func (sub *subscription) tellDropped() {
 func (sub *subscription) missed(d *delivery) {
 	if sub.local.topic.keeps {
 		switch {
-		case sub.state != live:
-			return // reading the log shows what is missing
 		case d.id != cluster.ID{}:
-			sub.state = behind // it is in the log
-			sub.see(d.id)
-			sub.client.pump()
+			sub.see(d.id) // it is in the log, which perhaps was read before
+			if sub.state == live {
+				sub.state = behind
+				sub.client.pump()
+			}
 			return
+		case sub.state != live && !d.mark:
+			return // reading the log shows what is missing
 		case d.restarted:
 			sub.offset, sub.last = beginning, cluster.ID{}
 		}

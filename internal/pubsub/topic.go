@@ -9,8 +9,8 @@ import (
 	"github.com/fe4bcecb/wsd/engine"
 )
 
-// maxShard is how many bytes may wait for one loop. What comes beyond it is missing,
-// and told as a gap.
+// maxShard is how many bytes may wait for one loop. What comes beyond it is missing:
+// messages are told as a gap.
 const maxShard = 16 << 20
 
 // deliverySize is what a delivery counts beside its message, in bytes.
@@ -36,7 +36,12 @@ type local struct {
 	topic   *topic
 	shard   *shard
 	members []*subscription
-	lost    int64 // that found the shard full, since the last delivery: shard.mu
+
+	watchers int // topic.mu; members that are told of joins and leaves
+	// What found the shard full since the last delivery, and the newest of it:
+	// shard.mu.
+	lost   int64
+	lostID cluster.ID
 }
 
 func newTopic(s *Server, name string) *topic {
@@ -118,6 +123,9 @@ func (t *topic) spread(d delivery) {
 
 func (t *topic) spreadLocked(d delivery) {
 	for _, l := range t.locals {
+		if d.kind == memberDelivery && l.watchers == 0 {
+			continue
+		}
 		d.local = l
 		l.shard.push(d)
 	}
@@ -156,6 +164,7 @@ type delivery struct {
 	offset  string
 	id      cluster.ID // of offset
 
+	mark      bool // a gap: of what found the shard full
 	reason    gapReason
 	restarted bool
 	lost      int64
@@ -166,20 +175,28 @@ type delivery struct {
 	err    error
 }
 
-// push queues a delivery. Messages beyond maxShard are lost, and counted; the next
-// delivery of their topic tells. Answers and gaps are always queued: clients bound
-// the former, and the latter are few.
+// push queues a delivery. Messages, joins and leaves beyond maxShard are lost, and
+// counted; the next delivery tells of messages. Answers and gaps are always queued:
+// clients bound the former, and the latter are few.
 func (s *shard) push(d delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	size := d.size + deliverySize
-	if d.kind == messageDelivery && s.bytes+size > maxShard {
+	full := s.bytes+size > s.server.maxShard
+	switch {
+	case full && d.kind == memberDelivery:
+		s.server.count.presenceLost.Add(1)
+		return
+	case full && d.kind == messageDelivery:
 		s.server.count.lost.Add(1)
+		if d.id.Compare(d.local.lostID) > 0 {
+			d.local.lostID = d.id
+		}
 		if d.local.lost++; d.local.lost > 1 {
 			return
 		}
 		// The first one that does not fit leaves a mark where the gap is.
-		d = delivery{kind: gapDelivery, local: d.local, reason: backpressure, lost: -1, id: d.id}
+		d = delivery{kind: gapDelivery, local: d.local, mark: true, reason: backpressure}
 		size = deliverySize
 	}
 	s.queue = append(s.queue, d)
@@ -196,9 +213,10 @@ func (s *shard) flush() {
 	s.queue, s.spare = s.spare[:0], nil
 	s.bytes, s.posted = 0, false
 	for i := range queue {
-		// Marks get the number of those that are missing by now.
-		if d := &queue[i]; d.kind == gapDelivery && d.local.lost > 0 && d.reason == backpressure && d.lost < 0 {
+		// Marks get the number of those that are missing by now, and the newest.
+		if d := &queue[i]; d.mark {
 			d.lost, d.local.lost = d.local.lost, 0
+			d.id, d.local.lostID = d.local.lostID, cluster.ID{}
 		}
 	}
 	s.mu.Unlock()
