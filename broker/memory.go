@@ -17,9 +17,9 @@ type Memory struct {
 	// history lives as long as the Memory: offsets of another one, or of another
 	// process, get what is kept and Complete false.
 	Durable func(topic string) (r Retention, ok bool)
-	// MaxHistory bounds the messages that are kept over all topics, in bytes; beyond it
-	// the logs that were not used for longest lose their older half. 0: 64 MiB. Set
-	// it before the first Join.
+	// MaxHistory bounds the messages that are kept over all topics, and their logs, in
+	// bytes, about; beyond it the logs that were not used for longest lose their older
+	// half, or end. 0: 64 MiB. Set it before the first Join.
 	MaxHistory int
 
 	mu     sync.RWMutex
@@ -139,10 +139,9 @@ func (n *memoryNode) publish(msg Message) (offset string, err error) {
 		return "", ErrClosed
 	}
 	msg.Offset = ""
-	if log := m.logs.of(msg.Topic, m.Durable); log != nil {
-		m.logs.shrink(int64(cmp.Or(m.MaxHistory, DefaultMaxHistory)))
+	m.logs.shrink(int64(cmp.Or(m.MaxHistory, DefaultMaxHistory)))
+	if log := m.logs.open(msg.Topic, m.Durable); log != nil {
 		// Held over the deliveries: they come in the order of the offsets.
-		log.mu.Lock()
 		defer log.mu.Unlock()
 		msg.Offset = log.append(msg)
 	}
@@ -168,13 +167,7 @@ func (n *memoryNode) History(_ context.Context, topic, since string, limit int) 
 	if _, joined := m.nodes[n]; !joined {
 		return History{}, ErrClosed
 	}
-	log := m.logs.of(topic, m.Durable)
-	if log == nil {
-		return History{}, ErrNoHistory
-	}
-	log.mu.Lock()
-	defer log.mu.Unlock()
-	return log.history(topic, since, limit)
+	return m.logs.history(topic, since, limit, m.Durable)
 }
 
 // Health implements Node.

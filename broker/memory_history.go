@@ -15,11 +15,15 @@ type memoryLogs struct {
 	mu     sync.Mutex
 	topics map[string]*memoryTopic
 	now    func() time.Time // nil: time.Now
-	bytes  atomic.Int64     // of all messages that are kept
+	bytes  atomic.Int64     // of all messages that are kept, and of the logs
 }
 
-// entrySize is what a message that is kept counts beside its data, in bytes.
-const entrySize = 64
+// entrySize is what a message that is kept counts beside its data, and logSize what a
+// log does beside its name, in bytes.
+const (
+	entrySize = 64
+	logSize   = 192
+)
 
 // shrinkLooks is how many logs are compared for the one that was not used for longest.
 const shrinkLooks = 8
@@ -27,8 +31,10 @@ const shrinkLooks = 8
 // memoryTopic is one topic's log. Its methods need mu.
 type memoryTopic struct {
 	mu   sync.Mutex
+	name string
 	keep Retention
 	now  func() time.Time
+	gone bool // forgotten: another one stands in its place, or none
 	// born tells this log's offsets from those of another run, in ms.
 	born int64
 	last uint64 // sequence number of the newest message; 0: none yet
@@ -37,6 +43,9 @@ type memoryTopic struct {
 	sum  *atomic.Int64
 }
 
+// overhead is what the log counts beside its messages, in bytes.
+func (t *memoryTopic) overhead() int64 { return int64(len(t.name) + logSize) }
+
 type memoryEntry struct {
 	seq    uint64
 	at     time.Time
@@ -44,15 +53,31 @@ type memoryEntry struct {
 	binary bool
 }
 
-// of is a topic's log, nil if it keeps none.
-func (l *memoryLogs) of(topic string, durable func(string) (Retention, bool)) *memoryTopic {
-	if durable == nil {
-		return nil
-	}
-	keep, ok := durable(topic)
+// open returns a topic's log, locked; nil if it keeps none.
+func (l *memoryLogs) open(topic string, durable func(string) (Retention, bool)) *memoryTopic {
+	keep, ok := retained(topic, durable)
 	if !ok {
 		return nil
 	}
+	for {
+		t := l.entry(topic, keep)
+		t.mu.Lock()
+		if !t.gone {
+			return t
+		}
+		t.mu.Unlock() // forgotten meanwhile: once more
+	}
+}
+
+func retained(topic string, durable func(string) (Retention, bool)) (Retention, bool) {
+	if durable == nil {
+		return Retention{}, false
+	}
+	return durable(topic)
+}
+
+// entry returns a topic's log, which it makes if there is none.
+func (l *memoryLogs) entry(topic string, keep Retention) *memoryTopic {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t := l.topics[topic]; t != nil {
@@ -61,21 +86,45 @@ func (l *memoryLogs) of(topic string, durable func(string) (Retention, bool)) *m
 	if l.topics == nil {
 		l.topics = map[string]*memoryTopic{}
 	}
+	l.sweepLocked()
+	t := l.empty(topic, keep)
+	l.topics[topic] = t
+	l.bytes.Add(t.overhead())
+	return t
+}
+
+// empty makes a log that is not kept yet.
+func (l *memoryLogs) empty(topic string, keep Retention) *memoryTopic {
 	now := l.now
 	if now == nil {
 		now = time.Now
 	}
-	l.sweepLocked()
-	t := &memoryTopic{keep: keep, now: now, born: now().UnixMilli(), sum: &l.bytes}
-	l.topics[topic] = t
-	return t
+	at := now()
+	return &memoryTopic{name: topic, keep: keep, now: now, born: at.UnixMilli(), used: at, sum: &l.bytes}
 }
 
-// sweepLocked forgets a few logs of which age has left nothing, for each one
-// that comes: topics that are used once don't pile up.
+// history is Node.History. It keeps no log for a topic that has none.
+func (l *memoryLogs) history(topic, since string, limit int, durable func(string) (Retention, bool)) (History, error) {
+	keep, ok := retained(topic, durable)
+	if !ok {
+		return History{}, ErrNoHistory
+	}
+	l.mu.Lock()
+	t := l.topics[topic]
+	l.mu.Unlock()
+	if t == nil {
+		t = l.empty(topic, keep)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.history(topic, since, limit)
+}
+
+// sweepLocked forgets a few logs of which nothing is left, for each one that comes:
+// topics that are used once don't pile up.
 func (l *memoryLogs) sweepLocked() {
 	looked := 0
-	for name, t := range l.topics {
+	for _, t := range l.topics {
 		if looked++; looked > 4 {
 			return
 		}
@@ -84,11 +133,20 @@ func (l *memoryLogs) sweepLocked() {
 			continue
 		}
 		t.trim()
-		if t.last > 0 && len(t.kept) == 0 {
-			delete(l.topics, name)
-		}
+		l.forgetLocked(t)
 		t.mu.Unlock()
 	}
+}
+
+// forgetLocked forgets a log, which is locked, if nothing is left in it. One that was
+// born in this millisecond stays: the next would give out the same offsets.
+func (l *memoryLogs) forgetLocked(t *memoryTopic) {
+	if len(t.kept) > 0 || t.now().UnixMilli() <= t.born {
+		return
+	}
+	t.gone = true
+	delete(l.topics, t.name)
+	l.bytes.Add(-t.overhead())
 }
 
 // shrink has logs lose messages while all together are too large. It looks at a few
@@ -102,6 +160,7 @@ func (l *memoryLogs) shrink(most int64) {
 	for range shrinkLooks {
 		if victim := l.oldestLocked(); victim != nil {
 			victim.drop((len(victim.kept) + 1) / 2)
+			l.forgetLocked(victim)
 			victim.mu.Unlock()
 		}
 		if l.bytes.Load() <= most {
@@ -110,8 +169,8 @@ func (l *memoryLogs) shrink(most int64) {
 	}
 }
 
-// oldestLocked returns, of a few logs that have something, the one that was not used
-// for longest, locked; nil if all are in use.
+// oldestLocked returns, of a few logs, the one that was not used for longest, locked;
+// nil if all are in use.
 func (l *memoryLogs) oldestLocked() *memoryTopic {
 	var oldest *memoryTopic
 	looks := 0
@@ -122,7 +181,7 @@ func (l *memoryLogs) oldestLocked() *memoryTopic {
 		if !t.mu.TryLock() {
 			continue
 		}
-		if len(t.kept) == 0 || oldest != nil && !t.used.Before(oldest.used) {
+		if oldest != nil && !t.used.Before(oldest.used) {
 			t.mu.Unlock()
 			continue
 		}

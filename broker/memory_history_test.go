@@ -2,7 +2,9 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -128,5 +130,42 @@ func TestMemoryHistoryIsBounded(t *testing.T) {
 	}
 	if h, err := n.History(t.Context(), "t0", "0-0", 1); err != nil || h.Complete {
 		t.Errorf("%+v, %v: the first message is gone", h, err)
+	}
+}
+
+// TestMemoryKeepsNoLogOfWhoOnlyAsks asks for the history of topics that nobody
+// publishes to.
+func TestMemoryKeepsNoLogOfWhoOnlyAsks(t *testing.T) {
+	m, n, _ := aged(t)
+	for i := range 100 {
+		for _, since := range []string{"", "0-0", "1-1"} {
+			if h := history(t, n, fmt.Sprint("topic ", i), since); len(h.Messages) > 0 || h.Last != "" || h.Complete != (since != "1-1") {
+				t.Errorf("after %q: %+v", since, h)
+			}
+		}
+	}
+	if _, err := n.History(t.Context(), "topic", "x", 1); !errors.Is(err, broker.ErrOffset) {
+		t.Errorf("a malformed offset: %v", err)
+	}
+	if logs := m.Logs(); logs > 0 {
+		t.Errorf("%d logs", logs)
+	}
+}
+
+// TestMemoryCountsNames publishes next to nothing to topics with long names.
+func TestMemoryCountsNames(t *testing.T) {
+	m := &broker.Memory{
+		MaxHistory: 64 << 10,
+		Durable:    func(string) (broker.Retention, bool) { return broker.Retention{Messages: 1}, true },
+	}
+	begin, passed := time.Now(), 0
+	m.SetClock(func() time.Time { passed++; return begin.Add(time.Duration(passed) * time.Millisecond) })
+	n, _ := join(t, m)
+	name := strings.Repeat("n", 1<<10)
+	for i := range 1000 {
+		publish(t, n, fmt.Sprint(name, i), "")
+	}
+	if logs := m.Logs(); logs > 64 || logs < 16 {
+		t.Errorf("%d logs", logs)
 	}
 }

@@ -34,6 +34,8 @@ func Topics(t *testing.T, start func(t *testing.T) func() broker.Topics) {
 		{"history after an offset", topicHistory},
 		{"history that was trimmed", topicTrims},
 		{"offsets of elsewhere", topicForeign},
+		{"Ready returns when a subscription stands", topicReady},
+		{"PublishThen tells the offsets in order", topicThen},
 		{"everything at once", topicRace},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, start(t)) })

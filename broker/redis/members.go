@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,8 +59,8 @@ type membersNode struct {
 	mu      sync.Mutex
 	left    bool
 	own     map[string]map[string]string // by topic: connections and users
-	dirty   map[string]struct{}          // topics to be told again
-	touched time.Time                    // when the hashes were
+	dirty   map[string]bool              // topics to be told again; true: whatever their hash says
+	allDue  time.Time                    // when all topics are to be told again
 	watched map[string]*membersView
 }
 
@@ -73,8 +72,8 @@ func (r redisMembers) Join(changed func(topic string, m broker.TopicMember, join
 		b: b, lane: b.members.lane, id: newToken(), changed: changed,
 		wake:    make(chan struct{}, 1),
 		own:     map[string]map[string]string{},
-		dirty:   map[string]struct{}{},
-		touched: time.Now(),
+		dirty:   map[string]bool{},
+		allDue:  time.Now().Add(membersLife / 3),
 		watched: map[string]*membersView{},
 	}
 	n.ctx, n.end = context.WithCancel(b.ctx)
@@ -84,10 +83,14 @@ func (r redisMembers) Join(changed func(topic string, m broker.TopicMember, join
 		n.end()
 		return nil, broker.ErrClosed
 	}
-	n.gone.Add(1)
+	n.gone.Add(2)
 	b.wg.Go(func() {
 		defer n.gone.Done()
-		n.run()
+		n.repeat(nil, n.hold) // apart: what keep has to do may take longer than the lease lasts
+	})
+	b.wg.Go(func() {
+		defer n.gone.Done()
+		n.repeat(n.wake, n.keep)
 	})
 	return n, nil
 }
@@ -148,7 +151,7 @@ func (n *membersNode) tellLocked(topic string, m broker.TopicMember, joined bool
 		err = n.announceLocked(topic, m, joined)
 	}
 	if err != nil {
-		n.dirty[topic] = struct{}{}
+		n.againLocked(topic)
 	}
 	return err
 }
@@ -172,7 +175,14 @@ func (n *membersNode) announceLocked(topic string, m broker.TopicMember, joined 
 func (n *membersNode) again(topic string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.dirty[topic] = struct{}{}
+	n.againLocked(topic)
+}
+
+// againLocked has a topic be told again, by its hash unless it is to be anyway.
+func (n *membersNode) againLocked(topic string) {
+	if _, due := n.dirty[topic]; !due {
+		n.dirty[topic] = false
+	}
 }
 
 // List implements broker.TopicMembersNode.
@@ -277,118 +287,6 @@ func (n *membersNode) lookAt(ctx context.Context, nodes map[string]bool) (alive 
 	return alive, nil
 }
 
-// run keeps the lease, tells again what could not be told, and looks after what is
-// watched.
-func (n *membersNode) run() {
-	life := n.b.opts.Lease
-	for attempt := 0; ; {
-		wait := jitter(life / keptPerLife)
-		if err := n.keep(life); err != nil {
-			wait = min(wait, backoff(attempt)+life/100)
-			attempt++
-		} else {
-			attempt = 0
-		}
-		pauseOver := time.NewTimer(wait)
-		select {
-		case <-n.ctx.Done():
-			pauseOver.Stop()
-			return
-		case <-n.wake:
-		case <-pauseOver.C:
-		}
-		pauseOver.Stop()
-	}
-}
-
-// keep is one round of run.
-func (n *membersNode) keep(life time.Duration) error {
-	if err := n.hold(life); err != nil {
-		return err
-	}
-	n.mu.Lock()
-	touch := time.Since(n.touched) > membersLife/3
-	var topics []string
-	for topic := range n.dirty {
-		topics = append(topics, topic)
-	}
-	if touch {
-		n.touched = time.Now()
-		for topic := range n.own {
-			if _, dirty := n.dirty[topic]; !dirty {
-				topics = append(topics, topic)
-			}
-		}
-	}
-	views := make([]*membersView, 0, len(n.watched))
-	for _, v := range n.watched {
-		views = append(views, v)
-	}
-	n.mu.Unlock()
-	for _, topic := range topics {
-		if err := n.retell(topic); err != nil {
-			return err
-		}
-	}
-	return n.refresh(views)
-}
-
-// hold keeps the lease. Where nobody held it everything is told again.
-func (n *membersNode) hold(life time.Duration) error {
-	key := memberLeaseKey + n.id
-	held, err := n.b.do(n.ctx, n.b.client.B().Pexpire().Key(key).Milliseconds(life.Milliseconds()).Build()).AsInt64()
-	if err != nil || held == 1 {
-		return err
-	}
-	if err := n.b.do(n.ctx, n.b.client.B().Set().Key(key).Value("1").Px(life).Build()).Error(); err != nil {
-		return err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for topic := range n.own {
-		n.dirty[topic] = struct{}{}
-	}
-	for _, v := range n.watched {
-		v.stale = true
-	}
-	return nil
-}
-
-// retell makes a topic's hash say of this node what is true.
-func (n *membersNode) retell(topic string) error {
-	key := membersKey(topic)
-	fields, err := n.b.do(n.ctx, n.b.client.B().Hgetall().Key(key).Build()).AsStrMap()
-	if err != nil && !rueidis.IsRedisNil(err) {
-		return err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.left {
-		return nil
-	}
-	delete(n.dirty, topic)
-	for connection, user := range n.own[topic] {
-		if old, there := fields[n.id+connection]; !there || old != user {
-			if err := n.tellLocked(topic, broker.TopicMember{User: user, Connection: connection}, true); err != nil {
-				return err
-			}
-		}
-	}
-	for field, user := range fields {
-		if !strings.HasPrefix(field, n.id) {
-			continue
-		}
-		if _, there := n.own[topic][field[memberIDLen:]]; !there {
-			if err := n.tellLocked(topic, broker.TopicMember{User: user, Connection: field[memberIDLen:]}, false); err != nil {
-				return err
-			}
-		}
-	}
-	return n.lane.push(len(key), func(b rueidis.Builder) rueidis.Completed {
-		return b.Pexpire().Key(key).Milliseconds(membersLife.Milliseconds()).Build()
-	}, nil)
-}
-
 // Leave implements broker.TopicMembersNode.
 func (n *membersNode) Leave(ctx context.Context) error {
 	n.mu.Lock()
@@ -396,24 +294,16 @@ func (n *membersNode) Leave(ctx context.Context) error {
 		n.mu.Unlock()
 		return nil
 	}
-	last := make(chan struct{})
-	for topic, members := range n.own {
-		for connection, user := range members {
-			_ = n.tellLocked(topic, broker.TopicMember{User: user, Connection: connection}, false) // else the lease ends it
-		}
-	}
 	n.left = true
 	watched := n.watched
 	n.watched = nil
-	err := n.lane.push(len(n.id), func(b rueidis.Builder) rueidis.Completed {
-		return b.Del().Key(memberLeaseKey + n.id).Build()
-	}, func(rueidis.RedisResult) { close(last) })
 	n.mu.Unlock()
 	for _, v := range watched {
 		v.sub.release(false)
 	}
 	n.end()
-	n.gone.Wait()
+	n.gone.Wait() // nothing takes the lease again
+	last, err := n.takeBack()
 	if err != nil {
 		return err
 	}
@@ -423,4 +313,21 @@ func (n *membersNode) Leave(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// takeBack has all members leave, and gives the lease up. last is closed when that
+// is over.
+func (n *membersNode) takeBack() (last chan struct{}, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for topic, members := range n.own {
+		for connection, user := range members {
+			_ = n.tellLocked(topic, broker.TopicMember{User: user, Connection: connection}, false) // else the lease ends it
+		}
+	}
+	last = make(chan struct{})
+	err = n.lane.push(len(n.id), func(b rueidis.Builder) rueidis.Completed {
+		return b.Del().Key(memberLeaseKey + n.id).Build()
+	}, func(rueidis.RedisResult) { close(last) })
+	return last, err
 }

@@ -2,7 +2,11 @@ package redis
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/broker/brokertest"
@@ -52,4 +56,122 @@ func TestTopicMembersAreToldAgain(t *testing.T) {
 	if err := n.Leave(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// joinMembers makes a node that counts what it is told.
+func joinMembers(t *testing.T, b *Broker) (n *membersNode, joins, leaves *atomic.Int64) {
+	t.Helper()
+	joins, leaves = new(atomic.Int64), new(atomic.Int64)
+	node, err := b.TopicMembers().Join(func(_ string, _ broker.TopicMember, joined bool) {
+		if joined {
+			joins.Add(1)
+		} else {
+			leaves.Add(1)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = node.Leave(ctx)
+	})
+	return node.(*membersNode), joins, leaves
+}
+
+func enterAs(t *testing.T, n *membersNode, topic, connection string) {
+	t.Helper()
+	if err := n.Enter(topic, broker.TopicMember{User: "ann", Connection: connection}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTopicMembersLeaseOutlastsRetelling has topics told again that would take longer
+// than the lease lasts, were they told one by one: it is kept, and all are told.
+func TestTopicMembersLeaseOutlastsRetelling(t *testing.T) {
+	t.Parallel()
+	const topics, life = 600, 5 * time.Second
+	r := testkit.StartRedis(t)
+	p := testkit.StartProxy(t, strings.TrimPrefix(r.URL(), "redis://"))
+	b := openBroker(t, "redis://"+p.Addr, func(o *Options) { o.Lease = life })
+	n, _, _ := joinMembers(t, b)
+	for i := range topics {
+		enterAs(t, n, fmt.Sprint("t", i), "1")
+	}
+	told := func() bool { return r.Do("EXISTS", membersKey(fmt.Sprint("t", topics-1))) == int64(1) }
+	testkit.Eventually(t, told, patience)
+	p.Delay(10*time.Millisecond, 10*time.Millisecond)
+	r.Do("FLUSHALL")
+	held := func() bool { return r.Do("EXISTS", memberLeaseKey+n.id) == int64(1) }
+	testkit.Eventually(t, held, patience)
+	testkit.Eventually(t, func() bool {
+		if !held() {
+			t.Fatalf("the lease has lapsed with %v of %d topics told", r.Do("DBSIZE"), topics)
+		}
+		return r.Do("DBSIZE") == int64(topics+1)
+	}, patience)
+	p.Delay(0, 0)
+}
+
+// TestTopicMembersComeBack takes a node for dead that is not: who watches is told that
+// its members are there, and what was struck off late is told again.
+func TestTopicMembersComeBack(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	open := func() *Broker { return openBroker(t, r.URL(), func(o *Options) { o.Lease = shortLease }) }
+	a, _, _ := joinMembers(t, open())
+	b, joins, leaves := joinMembers(t, open())
+	testkit.Eventually(t, func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		first := time.Until(a.allDue) <= shortLease // it has its lease
+		if first {
+			a.allDue = time.Now().Add(time.Hour) // not in the midst of what follows
+		}
+		return first
+	}, patience)
+	b.Watch("t")
+	enterAs(t, a, "t", "1")
+	there := func() bool { return r.Do("HEXISTS", membersKey("t"), a.id+"1") == int64(1) }
+	b.mu.Lock()
+	v := b.watched["t"]
+	b.mu.Unlock()
+	testkit.Eventually(t, func() bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return v.loaded && v.members[a.id+"1"] != ""
+	}, patience)
+	before := leaves.Load()
+	v.bury(map[string]bool{a.id: false})
+	testkit.Eventually(t, func() bool { return leaves.Load() > before && !there() }, patience)
+	joined := joins.Load()
+	r.Do("HSET", membersKey("t"), a.id+"1", "ann") // as if it were not struck off yet
+	r.Do("DEL", memberLeaseKey+a.id)
+	testkit.Eventually(t, func() bool { return joins.Load() > joined }, patience)
+	r.Do("HDEL", membersKey("t"), a.id+"1") // late
+	testkit.Eventually(t, there, patience)
+}
+
+// TestTopicMembersOfRefusedTopics has all topics be due while Redis refuses one: the
+// other is told, and that one when Redis takes it.
+func TestTopicMembersOfRefusedTopics(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	n, _, _ := joinMembers(t, openBroker(t, r.URL(), func(o *Options) { o.Lease = shortLease }))
+	enterAs(t, n, "good", "1")
+	enterAs(t, n, "bad", "1")
+	there := func(topic string) func() bool {
+		return func() bool { return r.Do("TYPE", membersKey(topic)) == "hash" }
+	}
+	testkit.Eventually(t, there("good"), patience)
+	testkit.Eventually(t, there("bad"), patience)
+	r.Do("SET", membersKey("bad"), "no hash")
+	r.Do("DEL", membersKey("good"))
+	n.mu.Lock()
+	n.allDue = time.Now()
+	n.mu.Unlock()
+	testkit.Eventually(t, there("good"), patience)
+	r.Do("DEL", membersKey("bad"))
+	testkit.Eventually(t, there("bad"), patience)
 }
