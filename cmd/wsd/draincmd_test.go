@@ -3,13 +3,14 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 )
 
 // Only who does not listen any more has ended, or has another one in its place.
 func TestDrainWaitsForTheEnd(t *testing.T) {
-	var answer http.HandlerFunc
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r) }))
+	var answer atomic.Pointer[http.HandlerFunc]
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*answer.Load())(w, r) }))
 	defer server.Close()
 	client, err := (&adminClientFlags{AdminURL: server.URL}).client()
 	if err != nil {
@@ -25,7 +26,7 @@ func TestDrainWaitsForTheEnd(t *testing.T) {
 		{"hangs up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false},
 		{"another one", func(http.ResponseWriter, *http.Request) {}, true},
 	} {
-		answer = c.answer
+		answer.Store(&c.answer)
 		if got := gone(t.Context(), client); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
