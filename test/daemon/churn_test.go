@@ -119,7 +119,8 @@ func metrics(t *testing.T, p *wsdproc.Process) map[string]float64 {
 // websocket_connections is the truth after 10,000 clients of all kinds came and
 // went, politely and otherwise, some of them refused; and in between.
 func TestConnectionsAreCountedTruly(t *testing.T) {
-	const clients, at, staying = 10_000, 24, 10
+	const at, staying = 24, 10
+	clients := 10_000 * rounds()
 	p := wsdproc.Start(t, "serve", "--anonymous", "--loops", "2", "--max-connections", "60",
 		"--ping-interval", "200ms", "--ping-timeout", "300ms", "--drain-lb-wait", "0s")
 	defer http.DefaultClient.CloseIdleConnections()

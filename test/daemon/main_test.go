@@ -9,6 +9,14 @@ import (
 	"github.com/fe4bcecb/wsd/test/wsdproc"
 )
 
+// rounds is how often what wears a server is done: more often under WSD_LONG.
+func rounds() int {
+	if os.Getenv("WSD_LONG") != "" {
+		return 10
+	}
+	return 1
+}
+
 func TestMain(m *testing.M) {
 	if _, err := os.Stat("node_modules"); err != nil {
 		fmt.Fprintf(os.Stderr, "%v: make deps installs it\n", err)
