@@ -29,26 +29,7 @@ type dumps struct {
 // followDumps writes a dump whenever signals has one, until stop is called. Call it
 // first of all: what keeps a server from starting is shown, too.
 func (s *server) followDumps(signals <-chan os.Signal) (stop func()) {
-	if signals == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-signals:
-				s.dump(ctx)
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
+	return onEach(signals, s.dump)
 }
 
 // dump writes one, unless the last is too fresh.

@@ -42,7 +42,18 @@ func (s *server) onReload(prepare func(new *serveCmd) (func(), error), flags ...
 
 // followReloads reloads whenever hangups has a signal, until stop is called.
 func (s *server) followReloads(hangups <-chan os.Signal) (stop func()) {
-	if s.reread == nil || hangups == nil {
+	if s.reread == nil {
+		return func() {}
+	}
+	return onEach(hangups, func(context.Context) {
+		_ = s.reload() // it has logged the error
+	})
+}
+
+// onEach calls fn, one at a time, for each signal until stop is called, which ends
+// fn's context and waits for it. nil signals never come.
+func onEach(signals <-chan os.Signal, fn func(context.Context)) (stop func()) {
+	if signals == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -51,8 +62,8 @@ func (s *server) followReloads(hangups <-chan os.Signal) (stop func()) {
 		defer close(done)
 		for {
 			select {
-			case <-hangups:
-				_ = s.reload() // it has logged the error
+			case <-signals:
+				fn(ctx)
 			case <-ctx.Done():
 				return
 			}

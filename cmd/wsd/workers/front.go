@@ -264,15 +264,8 @@ func (f *Front) list(w http.ResponseWriter, r *http.Request, merge func([]told, 
 		fail(w, http.StatusServiceUnavailable, "unavailable", "no worker serves")
 		return
 	}
-	for _, p := range parts {
-		switch {
-		case p.err != nil:
-			fail(w, http.StatusBadGateway, "unavailable", ID(f.s.opts.ServerID, p.worker)+" does not answer: "+p.err.Error())
-			return
-		case p.status != http.StatusOK:
-			passBack(w, p)
-			return
-		}
+	if f.failed(w, parts) {
+		return
 	}
 	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
 	if err != nil {
@@ -439,15 +432,10 @@ func (f *Front) disconnect(w http.ResponseWriter, r *http.Request) {
 func (f *Front) disconnectLocal(w http.ResponseWriter, r *http.Request, body []byte) {
 	parts := f.ask(r.Context(), http.MethodPost, r.URL.RequestURI(), body, http.Header{"Content-Type": r.Header["Content-Type"]}, f.up())
 	local := 0
+	if f.failed(w, parts) {
+		return
+	}
 	for _, p := range parts {
-		switch {
-		case p.err != nil:
-			fail(w, http.StatusBadGateway, "unavailable", ID(f.s.opts.ServerID, p.worker)+" does not answer: "+p.err.Error())
-			return
-		case p.status != http.StatusOK:
-			passBack(w, p)
-			return
-		}
 		local += number(decoded(p)["local"])
 	}
 	answer(w, http.StatusOK, map[string]any{"local": local, "cluster": false})
@@ -585,4 +573,20 @@ func (f *Front) ready(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	answer(w, code, map[string]any{"status": status, "workers": all})
+}
+
+// failed tells the client of the first worker that has not done what all were asked
+// for, if there is one.
+func (f *Front) failed(w http.ResponseWriter, parts []told) bool {
+	for _, p := range parts {
+		switch {
+		case p.err != nil:
+			fail(w, http.StatusBadGateway, "unavailable", ID(f.s.opts.ServerID, p.worker)+" does not answer: "+p.err.Error())
+			return true
+		case p.status != http.StatusOK:
+			passBack(w, p)
+			return true
+		}
+	}
+	return false
 }
