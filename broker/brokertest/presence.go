@@ -55,6 +55,7 @@ func Presence(t *testing.T, start func(t *testing.T) PresenceCluster) {
 		{"sending does not wait for a receiver", sendNeverBlocks},
 		{"servers are told", tellsServers},
 		{"Leave takes everything back", presenceLeaves},
+		{"one comes while another goes", comesWhileAnotherGoes},
 		{"as a model says", likeModel},
 		{"everything at once", presenceAtOnce},
 	} {
@@ -561,6 +562,39 @@ func presenceLeaves(t *testing.T, c PresenceCluster) {
 	}
 	enterPresence(t, c.Process(), "b").enter(t, "u0", "b2", 2)
 	a.sees(t, "u0", "a1@a", "b2@b")
+}
+
+// comesWhileAnotherGoes has one server's connections begin while those of another,
+// to the same users, come and go: Node reads of who is left.
+func comesWhileAnotherGoes(t *testing.T, c PresenceCluster) {
+	const rounds, users = 10, 100
+	stays, flaps := enterPresence(t, c.Process(), "a"), enterPresence(t, c.Process(), "b")
+	for _, n := range []*presenceNode{stays, flaps} {
+		n.serves(t, "a", "b")
+	}
+	for round := range rounds {
+		user := func(i int) string { return fmt.Sprintf("u%d-%d", round, i) }
+		var both sync.WaitGroup
+		both.Go(func() {
+			for i := range users {
+				if err := stays.Enter(user(i), "a1", at(1)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		both.Go(func() {
+			for i := range users {
+				if err := errors.Join(flaps.Enter(user(i), "b1", at(2)), flaps.Exit(user(i), "b1")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		both.Wait()
+		for i := range users {
+			stays.sees(t, user(i), "a1@a")
+			c.reads(t, user(i), "a1@a")
+		}
+	}
 }
 
 // likeModel compares random operations with a map.

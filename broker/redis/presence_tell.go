@@ -155,12 +155,26 @@ func (n *presenceNode) pushEnter(user string, c presentConn, first bool) error {
 			return err
 		}
 	}
-	if err := n.pushScript(user, n.scripts.tell, connectionsKey(user), []string{n.server, "enter", c.id, at}, done); err != nil {
+	// Others settle by what is told: so it is to be there before Node reads of it. In
+	// a Cluster the keys are several servers', which keep no order between them.
+	ordered := !n.b.clustered()
+	err := n.pushScript(user, n.scripts.tell, connectionsKey(user), []string{n.server, "enter", c.id, at}, func(_ rueidis.RedisResult, err error) {
+		if err == nil && !ordered {
+			err = n.pushNewest(user, c.id, at, done)
+		}
+		retry(err)
+	})
+	if err != nil || !ordered {
 		return err
 	}
+	return n.pushNewest(user, c.id, at, done)
+}
+
+// pushNewest has Node servers read of a connection to this server.
+func (n *presenceNode) pushNewest(user, id, at string, done func(rueidis.RedisResult, error)) error {
 	if err := n.push(user, func(b rueidis.Builder) rueidis.Completed {
 		return b.Hset().Key(entryKey(user)).FieldValue().
-			FieldValue("socketId", c.id).FieldValue("serverId", n.server).FieldValue("connectedAt", at).FieldValue("status", "online").Build()
+			FieldValue("socketId", id).FieldValue("serverId", n.server).FieldValue("connectedAt", at).FieldValue("status", "online").Build()
 	}, done); err != nil {
 		return err
 	}
@@ -246,8 +260,9 @@ func readNewest(r rueidis.RedisResult) (x newest) {
 // settle rewrites what Node servers read of a user: from one connection to the
 // newest one that is left. Where it goes by what another server has told, that may
 // have changed before it was written, when the other found nothing of its own to
-// rewrite: so it is looked at again. done is called once. It runs on the lane's
-// goroutine.
+// rewrite: so it is looked at again. So it is where nothing is left and the keys are
+// several servers': another may have been written first and told last. done is
+// called once. It runs on the lane's goroutine.
 func (n *presenceNode) settle(user, how string, from, to newest, rounds int, done func(error)) {
 	args := []string{how, from.id, from.server, from.at, to.id, to.server, to.at}
 	if err := n.pushScript(user, n.scripts.entry, entryKey(user), args, func(r rueidis.RedisResult, err error) {
@@ -264,7 +279,7 @@ func (n *presenceNode) settle(user, how string, from, to newest, rounds int, don
 
 // settleOwner is settle's second half.
 func (n *presenceNode) settleOwner(user, how string, from, to newest, changed bool, rounds int, done func(error)) {
-	others := from.server != n.server || to.id != "" && to.server != n.server
+	others := from.server != n.server || to.server != n.server && (to.id != "" || n.b.clustered())
 	check := func(changed bool) {
 		if changed && others && rounds > 0 {
 			n.lookAgain(user, to, rounds, done)
