@@ -12,27 +12,23 @@ import (
 // A place is free again when its connection has ended, whatever carried it.
 func TestPlacesPerAddressAreFreed(t *testing.T) {
 	r := serve(t, "--max-connections-per-ip", "1")
+	known := func(n int) { // a connection is counted, or not any more, after its client knows of it
+		t.Helper()
+		testkit.Eventually(t, func() bool { return r.server.limiter.addresses.Len() == n }, patience)
+	}
 	for _, target := range []string{"/echo", "/topics/a", sioSocket} {
-		testkit.Eventually(t, func() bool {
-			c, err := dial("ws://"+r.addr+target, nil)
-			if err != nil {
-				return false
-			}
-			c.conn.Close()
-			return true
-		}, patience)
+		c := r.dial(target, nil)
+		known(1)
+		c.conn.Close()
+		known(0)
 	}
-	var sid string
-	testkit.Eventually(t, func() bool {
-		resp, body := r.fetch(http.MethodGet, sioPolling, nil)
-		sid = sidOf(body)
-		return resp.StatusCode == 200
-	}, patience)
-	if n := r.server.limiter.addresses.Len(); n != 1 {
-		t.Errorf("%d addresses are known", n)
+	resp, body := r.fetch(http.MethodGet, sioPolling, nil)
+	if resp.StatusCode != 200 {
+		t.Fatal(resp.Status, body)
 	}
-	r.post(sid, "1")
-	testkit.Eventually(t, func() bool { return r.server.limiter.addresses.Len() == 0 }, patience)
+	known(1)
+	r.post(sidOf(body), "1")
+	known(0)
 }
 
 func TestMessageRate(t *testing.T) {
