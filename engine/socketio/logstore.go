@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/cluster"
@@ -28,7 +29,8 @@ type logStore struct {
 	node broker.ClusterLog
 	opts RecoveryOptions
 
-	appending sync.Mutex // the log gets events in the order of the queue
+	appending sync.Mutex    // the log gets events in the order of the queue
+	emitted   atomic.Uint64 // how many of this node's were given to it; written under appending
 
 	mu     sync.Mutex // events are posted to the loops under it
 	posted uint64     // how many were
@@ -63,6 +65,7 @@ func (l *logStore) emit(b Broadcast, payload sio.Payload) error {
 		ln.backlog.hold(e.size)
 	}
 	l.appending.Lock()
+	e.number = l.emitted.Add(1) // before the log may have it
 	x := n.queue.add(e.inTurn(e.unsure))
 	err := l.node.Append(b.message(cluster.Broadcast, payload), func(offset string, err error) {
 		n.queue.settle(x, e.inTurn(e.outcome(offset, err)))
@@ -169,7 +172,8 @@ func (l *logStore) take(x *restored, since string, missed broker.Missed) bool {
 }
 
 // resume implements store. What is posted to the loop from now on is not for the
-// socket if it is in x already, or was posted before.
+// socket if it is in x already, or was posted before. Nor is an event that was sent
+// before and is not in the log, or perhaps not: x may have it, or one behind it.
 func (l *logStore) resume(s *Socket, x *restored) ([]*engineio.Prepared, outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,6 +182,7 @@ func (l *logStore) resume(s *Socket, x *restored) ([]*engineio.Prepared, outcome
 		return nil, behind
 	}
 	s.membership.takeUp(x, l.posted, x.last)
+	s.membership.emitted = l.emitted.Load()
 	return append(x.missed, recent...), resumed
 }
 
@@ -213,6 +218,7 @@ type logged struct {
 	payload sio.Payload // without its offset
 	size    int         // in the backlogs of lanes
 	lanes   []*lane
+	number  uint64 // of this node's events, in the order of the log
 }
 
 // encode encodes the event with its offset.
@@ -300,6 +306,9 @@ func (e *logged) post(got func(*Socket)) {
 		_ = ln.run(e.size, ln.loop.Post, func() {
 			targets := ln.recipients(e.b.rooms, e.b.except)
 			for _, s := range targets {
+				if e.number <= s.membership.emitted {
+					continue
+				}
 				if got != nil {
 					got(s)
 				}

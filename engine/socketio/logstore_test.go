@@ -334,6 +334,70 @@ func TestRecoveryClosesTheRace(t *testing.T) {
 	}
 }
 
+// Who returns gets of what was sent before what the log has, and nothing behind that:
+// neither an event that the log lost, after one that it has, nor twice one of which
+// it did not say that it has it.
+func TestNothingFromBeforeTheReturn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		has bool // though it does not say so
+		err error
+	}{
+		"not taken":        {false, broker.ErrUnavailable},
+		"in doubt":         {false, context.DeadlineExceeded},
+		"taken, unnoticed": {true, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The answers of the log, in the order of the events, come when the client is
+			// back.
+			answers := make(chan func(), 4)
+			log := &logWith{Cluster: memoryLog()}
+			log.append = func(n *logNode, m *cluster.Message, done func(string, error)) error {
+				switch text := string(m.Packet.Payload.JSON); {
+				case strings.Contains(text, "lost"):
+					answers <- func() { done("", tt.err) }
+					if !tt.has {
+						return nil
+					}
+					return n.ClusterLog.Append(m, func(string, error) {})
+				case strings.Contains(text, "held"):
+					return n.ClusterLog.Append(m, func(offset string, err error) { answers <- func() { done(offset, err) } })
+				}
+				return n.ClusterLog.Append(m, done)
+			}
+			sockets := make(chan *socketio.Socket, 1)
+			srv := serve(t, socketio.Options{Cluster: log, Recovery: &socketio.RecoveryOptions{}, RequestTimeout: patience}, announce(sockets))
+			c := srv.dial(t)
+			k := come(t, c)
+			_ = wait(t, sockets).Emit("one")
+			k.stored(t, c, `"one"`)
+			vanish(t, srv, c)
+			_ = srv.Emit("lost", 1)
+			_ = srv.Emit("lost", 2)
+			_ = srv.Emit("held")
+
+			c = srv.dial(t)
+			c.send(k.again())
+			if tt.has {
+				k.stored(t, c, `"lost",1`)
+				k.stored(t, c, `"lost",2`)
+			}
+			k.stored(t, c, `"held"`)
+			c.expect(k.welcome())
+			eventually(t, func() bool { return len(answers) == 3 })
+			_ = srv.Emit("lost", 3)
+			_ = srv.Emit("end")
+			for range 4 {
+				wait(t, answers)()
+			}
+			c.expect(`42["lost",3]`)
+			k.stored(t, c, `"end"`)
+			if st := srv.Stats(); st.Unlogged != 3 {
+				t.Errorf("%d events are counted as unlogged", st.Unlogged)
+			}
+		})
+	}
+}
+
 // A log that begins anew while a client returns makes the node forget what it sent
 // last: the client is told by the log.
 func TestRecoveryWhileTheLogBeginsAnew(t *testing.T) {

@@ -48,7 +48,8 @@ type membership struct {
 	// in the log up to this offset, are not for it, or were sent when it came.
 	watermark uint64
 	upTo      cluster.ID
-	unsure    bool // got an event that the cluster's log has perhaps: see logged.unsure
+	emitted   uint64 // of its node's events, logged.number, up to this one only what the log has
+	unsure    bool   // got an event that the cluster's log has perhaps: see logged.unsure
 }
 
 // takeUp makes the membership that of a socket that returned.
