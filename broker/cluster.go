@@ -65,6 +65,15 @@ type ClusterNode interface {
 	// cluster.ErrMessage for one that is incomplete or an answer. nil means that it
 	// is on its way, not that anybody got it; with ErrOverflow some may have.
 	Publish(m *cluster.Message) error
+	// PublishThen is Publish of a Broadcast that asks for no answers, whose sender
+	// wants to know what becomes of it: done, unless there is an error, is called
+	// once, with "" or the offset in a [ClusterLog] when the broker has taken the
+	// message. Its error wraps ErrUnavailable or ErrClosed if the broker surely has
+	// not; any other leaves that open. That the other nodes got it nobody tells.
+	//
+	// Calls of done come in the order of the calls, perhaps before PublishThen
+	// returns and perhaps on a goroutine of the broker: it must not block.
+	PublishThen(m *cluster.Message, done func(offset string, err error)) error
 	// Respond sends an answer to the node that asked, by Message.UID of its
 	// question. If that has left, nothing happens. Errors and the rest are as for
 	// Publish.

@@ -95,6 +95,21 @@ func (n *memoryMember) Publish(m *cluster.Message) error {
 	return failed
 }
 
+// PublishThen implements [ClusterNode]. It calls done before it returns.
+func (n *memoryMember) PublishThen(m *cluster.Message, done func(offset string, err error)) error {
+	if !isEvent(m) {
+		return cluster.ErrMessage
+	}
+	err := n.Publish(m)
+	if err == nil {
+		done("", nil)
+	}
+	return err
+}
+
+// isEvent reports whether a message is a broadcast that asks for no answers.
+func isEvent(m *cluster.Message) bool { return m.Kind == cluster.Broadcast && m.RequestID == "" }
+
 // Respond implements [ClusterNode].
 func (n *memoryMember) Respond(uid string, m *cluster.Message) error {
 	if !m.Kind.Response() || m.Check() != nil {

@@ -87,7 +87,7 @@ func (l *MemoryClusterLog) Join(namespace string, r ClusterReceiver) (ClusterNod
 
 // append gives a broadcast its offset and the other nodes the message with it;
 // own says that its node gets it, too.
-func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message, own bool) error {
+func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message, own bool) (offset string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	next := nextID(l.last, time.Now())
@@ -96,7 +96,7 @@ func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message, own bool)
 	// A node whose queue is full has lost it, which that node is told; the log
 	// has it all the same.
 	if err := n.Publish(&kept); err != nil && err != ErrOverflow {
-		return err
+		return "", err
 	}
 	if own {
 		n.enqueue(&kept, kept.Size())
@@ -111,7 +111,7 @@ func (l *MemoryClusterLog) append(n *memoryMember, m *cluster.Message, own bool)
 		l.entries[k] = nil
 	}
 	l.entries = l.entries[k:]
-	return nil
+	return kept.Offset, nil
 }
 
 // store keeps a session, and drops those whose time is over or that are too many.
@@ -189,16 +189,29 @@ type memoryLogNode struct {
 
 // Publish implements [ClusterNode].
 func (n *memoryLogNode) Publish(m *cluster.Message) error {
-	if m.Kind != cluster.Broadcast || m.RequestID != "" {
+	if !isEvent(m) {
 		return n.memoryMember.Publish(m)
 	}
-	return n.log.append(n.memoryMember, m, false)
+	_, err := n.log.append(n.memoryMember, m, false)
+	return err
+}
+
+// PublishThen implements [ClusterNode]. It calls done before it returns.
+func (n *memoryLogNode) PublishThen(m *cluster.Message, done func(offset string, err error)) error {
+	if !isEvent(m) {
+		return cluster.ErrMessage
+	}
+	offset, err := n.log.append(n.memoryMember, m, false)
+	if err == nil {
+		done(offset, nil)
+	}
+	return err
 }
 
 // Append implements [ClusterLog]. done is called where the message would be
 // delivered, were it another node's.
 func (n *memoryLogNode) Append(m *cluster.Message, done func(offset string, err error)) error {
-	if m.Kind != cluster.Broadcast || m.RequestID != "" {
+	if !isEvent(m) {
 		return cluster.ErrMessage
 	}
 	n.mu.Lock()
@@ -207,7 +220,7 @@ func (n *memoryLogNode) Append(m *cluster.Message, done func(offset string, err 
 		return ErrOverflow
 	}
 	n.dones = append(n.dones, done)
-	if err := n.log.append(n.memoryMember, m, true); err != nil {
+	if _, err := n.log.append(n.memoryMember, m, true); err != nil {
 		n.dones = n.dones[:len(n.dones)-1]
 		return err
 	}

@@ -141,6 +141,15 @@ func (n *memoryPresenceNode) Send(server string, m *cluster.Message) error {
 	return nil
 }
 
+// SendThen implements [PresenceNode]. It calls done before it returns.
+func (n *memoryPresenceNode) SendThen(server string, m *cluster.Message, done func(error)) error {
+	err := n.Send(server, m)
+	if err == nil {
+		done(nil)
+	}
+	return err
+}
+
 // Health implements [PresenceNode].
 func (n *memoryPresenceNode) Health() Health {
 	n.presence.mu.RLock()

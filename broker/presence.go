@@ -74,6 +74,10 @@ type PresenceNode interface {
 	// ErrOverflow, ErrUnavailable, ErrClosed and cluster.ErrMessage; nil means that
 	// it is on its way. A node that is not there gets nothing.
 	Send(server string, m *cluster.Message) error
+	// SendThen is Send that tells what becomes of the message: done, unless there is an
+	// error, is called once, with what [ClusterNode].PublishThen says of errors, perhaps
+	// before SendThen returns and perhaps on a goroutine of the broker: it must not block.
+	SendThen(server string, m *cluster.Message, done func(error)) error
 	// Health tells whether the node's lease stands.
 	Health() Health
 	// Leave takes back what Enter told, and the lease. An error means that others

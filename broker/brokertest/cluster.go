@@ -44,6 +44,7 @@ func runCluster(t *testing.T, start func(t *testing.T) func() broker.Cluster, ar
 		{"names are unique", uniqueNames},
 		{"each publisher's order is kept", keepsOrder},
 		{"order is kept across kinds", func(t *testing.T, process func() broker.Cluster) { keepsOrderOfKinds(t, process, arrange) }},
+		{"PublishThen tells what was taken, in order", tellsWhatWasTaken},
 		{"answers reach the node that asked, in order", answers},
 		{"messages arrive whole", func(t *testing.T, process func() broker.Cluster) { arrivesWhole(t, process, arrange) }},
 		{"incomplete messages are refused", refusesIncomplete},

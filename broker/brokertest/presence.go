@@ -52,6 +52,7 @@ func Presence(t *testing.T, start func(t *testing.T) PresenceCluster) {
 		{"illegal names of servers are refused", refusesServers},
 		{"messages reach one node, in order", sendsDirectly},
 		{"incomplete messages are refused", sendRefuses},
+		{"SendThen tells what was taken, in order", sendTells},
 		{"sending does not wait for a receiver", sendNeverBlocks},
 		{"servers are told", tellsServers},
 		{"Leave takes everything back", presenceLeaves},

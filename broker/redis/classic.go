@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/cluster"
 	"github.com/fe4bcecb/wsd/internal/conv"
@@ -83,15 +85,7 @@ func (n *classicNode) Publish(m *cluster.Message) error {
 		return err
 	}
 	if m.Kind == cluster.Broadcast && m.RequestID == "" {
-		payload, err := cluster.AppendClassicBroadcast(nil, m)
-		if err != nil {
-			return err
-		}
-		channel := n.broadcasts
-		if len(m.Options.Rooms) == 1 {
-			channel = n.channels.Room(m.Options.Rooms[0])
-		}
-		return n.send(plain, channel, payload)
+		return n.broadcast(m, n.done)
 	}
 	payload, err := cluster.AppendClassicRequest(nil, m)
 	if err != nil {
@@ -104,6 +98,31 @@ func (n *classicNode) Publish(m *cluster.Message) error {
 		n.asked.put(m.RequestID, struct{}{})
 	}
 	return n.send(plain, n.requests, payload)
+}
+
+// PublishThen implements broker.ClusterNode.
+func (n *classicNode) PublishThen(m *cluster.Message, done func(offset string, err error)) error {
+	if err := n.checkEvent(m); err != nil {
+		return err
+	}
+	then, err := n.sentThen(done)
+	if err != nil {
+		return err
+	}
+	return n.broadcast(m, then)
+}
+
+// broadcast publishes a broadcast that asks for no answers.
+func (n *classicNode) broadcast(m *cluster.Message, done func(rueidis.RedisResult)) error {
+	payload, err := cluster.AppendClassicBroadcast(nil, m)
+	if err != nil {
+		return err
+	}
+	channel := n.broadcasts
+	if len(m.Options.Rooms) == 1 {
+		channel = n.channels.Room(m.Options.Rooms[0])
+	}
+	return n.sendThen(plain, channel, payload, done)
 }
 
 // Respond implements broker.ClusterNode.

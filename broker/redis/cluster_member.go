@@ -163,14 +163,27 @@ func (m *member) check(x *cluster.Message, answer bool) error {
 	return x.Check()
 }
 
+// checkEvent is check for a broadcast that asks for no answers.
+func (m *member) checkEvent(x *cluster.Message) error {
+	if x.Kind != cluster.Broadcast || x.RequestID != "" {
+		return cluster.ErrMessage
+	}
+	return m.check(x, false)
+}
+
 // send publishes a payload, which is not changed any more. Errors are the lane's.
 func (m *member) send(kind channelKind, channel string, payload []byte) error {
+	return m.sendThen(kind, channel, payload, m.done)
+}
+
+// sendThen is send whose outcome done, which counts what failed, is told.
+func (m *member) sendThen(kind channelKind, channel string, payload []byte, done func(rueidis.RedisResult)) error {
 	err := m.lane.push(len(channel)+len(payload), func(b rueidis.Builder) rueidis.Completed {
 		if kind == sharded {
 			return b.Spublish().Channel(channel).Message(rueidis.BinaryString(payload)).Build()
 		}
 		return b.Publish().Channel(channel).Message(rueidis.BinaryString(payload)).Build()
-	}, m.done)
+	}, done)
 	if err != nil {
 		m.lost.Add(1)
 	}
@@ -182,6 +195,19 @@ func (m *member) sent(r rueidis.RedisResult) {
 	if r.Error() != nil {
 		m.lost.Add(1)
 	}
+}
+
+// sentThen is sent that also tells. A server that takes what is published, but from
+// which nothing comes back, is as good as none.
+func (m *member) sentThen(done func(offset string, err error)) (func(rueidis.RedisResult), error) {
+	if !m.b.hub.proven() {
+		m.lost.Add(1)
+		return nil, notTaken(errNotProven)
+	}
+	return func(r rueidis.RedisResult) {
+		m.sent(r)
+		done("", published(r))
+	}, nil
 }
 
 // skip counts a message that makes no sense; one that is just not for wsd is none

@@ -44,3 +44,16 @@ func transportError(r rueidis.RedisResult) error {
 	}
 	return err
 }
+
+// published is the answer to PUBLISH. The error wraps broker.ErrUnavailable if the
+// message surely was not taken; any other leaves that open.
+func published(r rueidis.RedisResult) error {
+	err := transportError(r)
+	if err == nil {
+		if err = r.Error(); err == nil {
+			return nil
+		}
+		err = notTaken(err)
+	}
+	return fmt.Errorf("redis: publishing: %w", err)
+}

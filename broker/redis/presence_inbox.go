@@ -23,6 +23,20 @@ func (b *Broker) inboxKind() channelKind {
 
 // Send implements broker.PresenceNode.
 func (n *presenceNode) Send(server string, m *cluster.Message) error {
+	return n.send(server, m, nil)
+}
+
+// SendThen implements broker.PresenceNode.
+func (n *presenceNode) SendThen(server string, m *cluster.Message, done func(error)) error {
+	if server != n.server && !n.b.hub.proven() {
+		n.lost.Add(1)
+		return notTaken(errNotProven)
+	}
+	return n.send(server, m, done)
+}
+
+// send is SendThen for any server; a nil done wants to know nothing.
+func (n *presenceNode) send(server string, m *cluster.Message, done func(error)) error {
 	if m.Kind != cluster.Broadcast || m.RequestID != "" || m.Check() != nil {
 		return cluster.ErrMessage
 	}
@@ -32,6 +46,9 @@ func (n *presenceNode) Send(server string, m *cluster.Message) error {
 	if server == n.server {
 		if !n.inbox.put(m) {
 			return broker.ErrOverflow
+		}
+		if done != nil {
+			done(nil)
 		}
 		return nil
 	}
@@ -48,6 +65,9 @@ func (n *presenceNode) Send(server string, m *cluster.Message) error {
 	}, func(r rueidis.RedisResult) {
 		if r.Error() != nil {
 			n.lost.Add(1)
+		}
+		if done != nil {
+			done(published(r))
 		}
 	})
 	if err != nil {

@@ -83,6 +83,22 @@ func (n *shardedNode) Publish(m *cluster.Message) error {
 	return n.send(sharded, n.channelOf(m), payload)
 }
 
+// PublishThen implements broker.ClusterNode.
+func (n *shardedNode) PublishThen(m *cluster.Message, done func(offset string, err error)) error {
+	if err := n.checkEvent(m); err != nil {
+		return err
+	}
+	payload, err := cluster.AppendSharded(nil, m)
+	if err != nil {
+		return err
+	}
+	then, err := n.sentThen(done)
+	if err != nil {
+		return err
+	}
+	return n.sendThen(sharded, n.channelOf(m), payload, then)
+}
+
 // channelOf is where a message is published. With a request it is for all: they
 // are who is counted.
 func (n *shardedNode) channelOf(m *cluster.Message) string {

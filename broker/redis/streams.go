@@ -96,6 +96,19 @@ func (n *streamsNode) Publish(m *cluster.Message) error {
 	return n.own.behind(n.b.opts.QueueMessages, n.b.opts.QueueBytes, len(payload), send)
 }
 
+// PublishThen implements broker.ClusterNode. Unlike Append it does not wait until the
+// entry is read.
+func (n *streamsNode) PublishThen(m *cluster.Message, done func(offset string, err error)) error {
+	if err := n.checkEvent(m); err != nil {
+		return err
+	}
+	e, err := cluster.MakeEntry(m, n.b.opts.OnlyPlaintext)
+	if err != nil {
+		return err
+	}
+	return n.addEntry(e, nil, done)
+}
+
 // Respond implements broker.ClusterNode.
 func (n *streamsNode) Respond(uid string, m *cluster.Message) error {
 	if err := n.check(m, true); err != nil {
@@ -113,10 +126,7 @@ func (n *streamsNode) Respond(uid string, m *cluster.Message) error {
 
 // Append implements broker.ClusterLog.
 func (n *streamsNode) Append(m *cluster.Message, done func(offset string, err error)) error {
-	if m.Kind != cluster.Broadcast || m.RequestID != "" {
-		return cluster.ErrMessage
-	}
-	if err := n.check(m, false); err != nil {
+	if err := n.checkEvent(m); err != nil {
 		return err
 	}
 	return n.add(m, done)
@@ -129,11 +139,12 @@ func (n *streamsNode) add(m *cluster.Message, done func(offset string, err error
 	if err != nil {
 		return err
 	}
-	return n.addEntry(e, done)
+	return n.addEntry(e, done, nil)
 }
 
-// addEntry is add for what is an entry already.
-func (n *streamsNode) addEntry(e cluster.Entry, done func(offset string, err error)) error {
+// addEntry is add for what is an entry already. taken, if not nil, is called on the
+// lane's goroutine when the server has answered.
+func (n *streamsNode) addEntry(e cluster.Entry, done, taken func(offset string, err error)) error {
 	own := &ownEntry{done: done, print: printOf(e)}
 	most := strconv.Itoa(n.b.opts.StreamMaxLen)
 	size := len(n.stream) + len(e.UID) + len(e.Namespace) + len(e.Data)
@@ -149,6 +160,9 @@ func (n *streamsNode) addEntry(e cluster.Entry, done func(offset string, err err
 			n.sent(r)
 			offset, err := added(r)
 			n.own.answer(own, offset, err)
+			if taken != nil {
+				taken(offset, err)
+			}
 		})
 	})
 	if err != nil {

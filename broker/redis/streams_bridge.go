@@ -150,6 +150,6 @@ func (b *bridge) send(kind cluster.Kind, now time.Time) {
 	e, err := cluster.MakeEntry(&cluster.Message{Kind: kind, UID: b.n.uid, Namespace: b.n.namespace}, true)
 	if err == nil {
 		e.Data = bridgeMark
-		_ = b.n.addEntry(e, nil)
+		_ = b.n.addEntry(e, nil, nil)
 	}
 }
