@@ -120,6 +120,13 @@ func union(a, b []string) []string {
 // encoded, ErrOverloaded on a loop, engine.ErrShutdown, and the cluster's when
 // only this node's sockets got it.
 func (b Broadcast) Emit(event string, args ...any) error {
+	return b.emit(event, args, nil)
+}
+
+// emit is Emit. done, if not nil, is told once whether the cluster has the event,
+// perhaps before emit returns, and must not block. It may be told in spite of an error,
+// which has precedence.
+func (b Broadcast) emit(event string, args []any, done taken) error {
 	n := b.nsp
 	if sio.IsReserved(event) {
 		return ErrReserved
@@ -131,6 +138,7 @@ func (b Broadcast) Emit(event string, args ...any) error {
 		if err != nil {
 			return err
 		}
+		done.nobody()
 		return b.deliver(p)
 	}
 	payload, err := n.encodeArgs(eventArgs(event, args))
@@ -138,12 +146,12 @@ func (b Broadcast) Emit(event string, args ...any) error {
 		return err
 	}
 	if stored {
-		return n.store.emit(b, payload)
+		return n.store.emit(b, payload, done)
 	}
 	if err := b.deliverPayload(payload); err != nil {
 		return err
 	}
-	return n.node.Publish(b.message(cluster.Broadcast, payload))
+	return b.tell(payload, done)
 }
 
 // eventArgs is an event packet's payload: its name and its arguments.

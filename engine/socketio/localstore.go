@@ -66,11 +66,13 @@ func (l *localStore) newPID() string { return newID() }
 func (l *localStore) keeps(b Broadcast) bool { return !b.volatile }
 
 // emit implements store.
-func (l *localStore) emit(b Broadcast, payload sio.Payload) error {
-	if err := l.deliver(b, payload); err != nil || l.nsp.node == nil || b.local {
+func (l *localStore) emit(b Broadcast, payload sio.Payload, done taken) error {
+	err := l.deliver(b, payload)
+	if err != nil || l.nsp.node == nil || b.local {
+		done.nobody()
 		return err
 	}
-	return l.nsp.node.Publish(b.message(cluster.Broadcast, payload))
+	return b.tell(payload, done)
 }
 
 // receive implements store.

@@ -50,7 +50,7 @@ func (l *logStore) keeps(b Broadcast) bool { return !b.volatile && !b.local }
 
 // emit implements store. When the log has not got the event, this node's sockets
 // get it all the same.
-func (l *logStore) emit(b Broadcast, payload sio.Payload) error {
+func (l *logStore) emit(b Broadcast, payload sio.Payload, done taken) error {
 	n := l.nsp
 	if n.server.opts.Parser == Msgpack {
 		// Whether it can be encoded is to be known before others have it.
@@ -69,6 +69,9 @@ func (l *logStore) emit(b Broadcast, payload sio.Payload) error {
 	x := n.queue.add(e.inTurn(e.unsure))
 	err := l.node.Append(b.message(cluster.Broadcast, payload), func(offset string, err error) {
 		n.queue.settle(x, e.inTurn(e.outcome(offset, err)))
+		if done != nil {
+			done(offset, err)
+		}
 	})
 	l.appending.Unlock()
 	if err != nil {

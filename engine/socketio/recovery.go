@@ -68,8 +68,8 @@ type store interface {
 	// offset, and who is away does not get them.
 	keeps(b Broadcast) bool
 	// emit sends an event with an offset: to this node's sockets, and to other
-	// nodes unless the broadcast is local.
-	emit(b Broadcast, payload sio.Payload) error
+	// nodes unless the broadcast is local. done is Broadcast.emit's.
+	emit(b Broadcast, payload sio.Payload, done taken) error
 	// receive sends an event of another node to this node's sockets.
 	receive(b Broadcast, m *cluster.Message) error
 	// suspend keeps the state of a socket whose connection broke, before detach.
@@ -159,7 +159,7 @@ func (e Emitter) emitStored(event string, args []any) error {
 		return err
 	}
 	b := Broadcast{nsp: s.nsp, rooms: []string{s.id}, uncompressed: e.uncompressed}
-	return s.nsp.store.emit(b, payload)
+	return s.nsp.store.emit(b, payload, nil)
 }
 
 // claim is who the client says that it was. ok is false for one that does not.

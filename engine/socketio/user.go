@@ -220,6 +220,11 @@ func (srv *Server) UserOnline(ctx context.Context, user string) (bool, error) {
 // are broker.ErrUser, Broadcast.Emit's, those of PresenceNode.Send when some
 // nodes are not told, and ctx's. It may ask a server: not to be called on a loop.
 func (n *Namespace) SendToUser(ctx context.Context, user, event string, args ...any) error {
+	return n.sendToUser(ctx, user, event, args, nil)
+}
+
+// sendToUser is SendToUser. told, if not nil, gathers what becomes of the event.
+func (n *Namespace) sendToUser(ctx context.Context, user, event string, args []any, told *outcomes) error {
 	if err := broker.CheckUser(user); err != nil {
 		return err
 	}
@@ -231,7 +236,7 @@ func (n *Namespace) SendToUser(ctx context.Context, user, event string, args ...
 		return err
 	}
 	if !directed {
-		return n.To(UserRoom(user)).Emit(event, args...)
+		return n.To(UserRoom(user)).emit(event, args, told.one())
 	}
 	local := n.users.has(user)
 	if len(all) == 0 && !local {
@@ -244,7 +249,7 @@ func (n *Namespace) SendToUser(ctx context.Context, user, event string, args ...
 	if local {
 		err = n.To(UserRoom(user)).Local().deliverPayload(payload)
 	}
-	return errors.Join(err, n.sendAway(all, user, payload))
+	return errors.Join(err, n.sendAway(all, user, payload, told))
 }
 
 // findUser looks up where a user is. directed is false where only a broadcast is
@@ -275,15 +280,15 @@ func (n *Namespace) findUser(ctx context.Context, user string) (all []broker.Con
 }
 
 // sendAway sends to the other nodes that have a connection of the user.
-func (n *Namespace) sendAway(all []broker.Connection, user string, payload sio.Payload) error {
+func (n *Namespace) sendAway(all []broker.Connection, user string, payload sio.Payload, told *outcomes) error {
 	var m *cluster.Message
 	var failed error
-	told := map[string]bool{n.server.serverID: true}
+	sent := map[string]bool{n.server.serverID: true}
 	for _, c := range all {
-		if told[c.Server] || c.Foreign {
+		if sent[c.Server] || c.Foreign {
 			continue
 		}
-		told[c.Server] = true
+		sent[c.Server] = true
 		if m == nil {
 			m = &cluster.Message{
 				Kind:      cluster.Broadcast,
@@ -293,9 +298,22 @@ func (n *Namespace) sendAway(all []broker.Connection, user string, payload sio.P
 				Packet:    cluster.Packet{Type: sio.Event, Payload: payload},
 			}
 		}
-		if err := n.server.presence.Send(c.Server, m); err != nil {
+		if err := n.sendTo(c.Server, m, told.one()); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("server %s: %w", c.Server, err))
 		}
 	}
 	return failed
+}
+
+// sendTo sends to one node.
+func (n *Namespace) sendTo(server string, m *cluster.Message, done taken) error {
+	if done == nil {
+		return n.server.presence.Send(server, m)
+	}
+	return n.server.presence.SendThen(server, m, func(err error) {
+		if err != nil {
+			err = fmt.Errorf("server %s: %w", server, err)
+		}
+		done("", err)
+	})
 }

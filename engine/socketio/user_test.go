@@ -43,6 +43,7 @@ type spy struct {
 	mu      sync.Mutex
 	sent    []string // servers
 	broken  error    // of Lookup
+	refused error    // what SendThen tells
 	foreign bool
 }
 
@@ -61,6 +62,18 @@ func (n spyNode) Send(server string, m *cluster.Message) error {
 	n.spy.sent = append(n.spy.sent, server)
 	n.spy.mu.Unlock()
 	return n.PresenceNode.Send(server, m)
+}
+
+func (n spyNode) SendThen(server string, m *cluster.Message, done func(error)) error {
+	n.spy.mu.Lock()
+	n.spy.sent = append(n.spy.sent, server)
+	refused := n.spy.refused
+	n.spy.mu.Unlock()
+	if refused == nil {
+		return n.PresenceNode.SendThen(server, m, done)
+	}
+	done(refused)
+	return nil
 }
 
 func (n spyNode) Lookup(ctx context.Context, user string) ([]broker.Connection, error) {
