@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,10 +34,45 @@ type connectionList struct {
 	Connections     []connection
 }
 
-// emitted is the answer to an event that wants acknowledgements.
+// emitted is the answer to an event.
 type emitted struct {
-	Answers  []any
-	Complete bool
+	Confirmed bool
+	Offset    string
+	Answers   []any
+	Complete  bool
+}
+
+// An emit is confirmed when Redis has the event, and by nothing else: a Redis that
+// stands still is an error in time.
+func TestAPIEmitIsConfirmed(t *testing.T) {
+	for _, adapter := range []string{"classic", "sharded", "streams"} {
+		t.Run(adapter, func(t *testing.T) {
+			redis := testkit.StartRedis(t)
+			s := clusterNode(t, redis, "a", append([]string{"--adapter", adapter}, sioArgs...)...)
+			a := apiOf(t, s, "")
+			confirmed := func() bool {
+				t.Helper()
+				res, body := a.send("POST", "/v1/emit", nil, `{"event":"e"}`)
+				a.asDescribed("POST", "/v1/emit", res, body)
+				var e emitted
+				if res.StatusCode == 200 && (json.Unmarshal(body, &e) != nil || !e.Confirmed || (e.Offset != "") != (adapter == "streams")) {
+					t.Errorf("%s", body)
+				}
+				return res.StatusCode == 200
+			}
+			testkit.Eventually(t, confirmed, patience)
+			if adapter == "streams" && fmt.Sprint(redis.Do("EXISTS", "socket.io")) != "1" {
+				t.Error("the stream has nothing")
+			}
+			redis.Stop()
+			a.failed(503, "unavailable", "/v1/emit", `{"event":"lost?"}`)
+			testkit.Eventually(t, func() bool {
+				return strings.Contains(a.failed(503, "unavailable", "/v1/emit", `{"event":"lost?"}`).Error.Message, "nothing was sent")
+			}, patience)
+			redis.Cont()
+			testkit.Eventually(t, confirmed, patience)
+		})
+	}
 }
 
 // Events reach clients of npm on every server, and their answers come back.
@@ -56,7 +92,11 @@ func TestAPIEmit(t *testing.T) {
 		drainNotices(near, far)
 	}
 
-	a.post(200, "/v1/emit", `{"event":"all","args":["x",{"y":[1,2.5]},null]}`, nil)
+	var taken emitted
+	a.post(200, "/v1/emit", `{"event":"all","args":["x",{"y":[1,2.5]},null]}`, &taken)
+	if !taken.Confirmed || taken.Offset != "" {
+		t.Errorf("%+v", taken)
+	}
 	near.expect("all", 0, 1, 2)
 	if args := far.expect("all", 0, 1); fmt.Sprint(args) != "[x map[y:[1 2.5]] <nil>]" {
 		t.Errorf("arguments %v", args)

@@ -39,8 +39,13 @@ type Ack struct {
 	Timeout string `json:"timeout,omitempty"` // "": --request-timeout
 }
 
-// Emitted tells of an event that is on its way.
+// Emitted tells of an event.
 type Emitted struct {
+	// Confirmed is true, where no acknowledgements were asked for: the broker has the
+	// event, or no other server is to get it.
+	Confirmed bool `json:"confirmed,omitempty"`
+	// Offset is its place in the log of the streams adapter; "": there is none.
+	Offset string `json:"offset,omitempty"`
 	// Answers are the acknowledgements' first arguments, where they were asked for.
 	Answers []json.RawMessage `json:"answers,omitzero"`
 	// Complete is false where some clients did not acknowledge in time.
@@ -65,11 +70,6 @@ func (a *API) emit(ctx context.Context, req *EmitRequest) (any, error) {
 	for i, text := range req.Args {
 		args[i] = sio.RawValue(text)
 	}
-	if req.User != "" && req.Ack == nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brokerTimeout)
-		defer cancel()
-		return Emitted{}, n.SendToUser(ctx, req.User, req.Event, args...)
-	}
 	b := n.To(req.Rooms...).Except(req.Except...)
 	if req.User != "" {
 		b = n.To(socketio.UserRoom(req.User))
@@ -80,10 +80,30 @@ func (a *API) emit(ctx context.Context, req *EmitRequest) (any, error) {
 	if req.Local {
 		b = b.Local()
 	}
-	if req.Ack == nil {
-		return Emitted{}, b.Emit(req.Event, args...)
+	if req.Ack != nil {
+		return gather(ctx, b.Timeout(wait), req.Event, args)
 	}
-	return gather(ctx, b.Timeout(wait), req.Event, args)
+	// Whoever asked may leave: what is begun is done.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brokerTimeout)
+	defer cancel()
+	var offset string
+	if req.User != "" {
+		offset, err = n.SendToUserWait(ctx, req.User, req.Event, args...)
+	} else {
+		offset, err = b.EmitWait(ctx, req.Event, args...)
+	}
+	return Emitted{Confirmed: true, Offset: offset}, untaken(err)
+}
+
+// untaken has an error tell who may have got the event in spite of it.
+func untaken(err error) error {
+	switch {
+	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrOverflow):
+		return unavailable("the broker did not take the event: clients of this server may have it, those of others have not, or not all")
+	case errors.Is(err, context.DeadlineExceeded):
+		return unavailable("the broker did not answer in time: whether clients of other servers get the event is open")
+	}
+	return err
 }
 
 // gather emits an event and awaits its acknowledgements.
