@@ -7,11 +7,15 @@ import (
 	"time"
 )
 
-// TestClient runs the client in Node against a server that the script plays.
+// TestClient runs the client in Node against a server that each script plays.
 func TestClient(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, "node", "testdata/unsubscribe.cjs").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, script := range []string{"unsubscribe", "presence"} {
+		t.Run(script, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if out, err := exec.CommandContext(ctx, "node", "testdata/"+script+".cjs").CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		})
 	}
 }

@@ -6,7 +6,10 @@
 //     message(data, { offset }) { ... },      // bytes come as a Uint8Array
 //     gap({ reason, lost }) { ... },          // messages are missing
 //     subscribed({ recovered, members }) {},  // after each connection
-//     join({ user, connection }) {}, leave({ user, connection }) {},  // asks for presence
+//     // Any of these asks for presence: who is there, after each connection and when
+//     // joins or leaves were missed, and then who comes and goes, perhaps twice.
+//     present({ members, total }) {},
+//     join({ user, connection }) {}, leave({ user, connection }) {},
 //     error({ code, message }) {},            // refused; the subscription has ended
 //   });
 //   await sub.ready;
@@ -60,6 +63,8 @@
       if (this._subs.has(topic)) throw new WsdError("bad_request", "subscribed already: " + topic);
       const sub = {
         topic, handlers, offset: handlers.offset ?? null,
+        changes: null, // of presence, by connection, while the server is asked
+        reading: null, // the connection on which it is to be asked
         unsubscribe: () => this._unsubscribe(sub),
       };
       sub.ready = new Promise((resolve, reject) => { sub._resolve = resolve; sub._reject = reject; });
@@ -178,8 +183,15 @@
           if (m.offset !== undefined) sub.offset = m.offset;
           this._call(sub.handlers.message, m.base64 === undefined ? m.data : fromBase64(m.base64), { topic: m.topic, offset: m.offset });
           return;
-        case "gap": case "join": case "leave":
-          if (sub) this._call(sub.handlers[m.op], m);
+        case "gap":
+          if (!sub) return;
+          if (!m.presence || m.lost !== 0) this._call(sub.handlers.gap, m);
+          if (m.presence) this._readPresence(sub);
+          return;
+        case "join": case "leave":
+          if (!sub) return;
+          if (sub.changes) sub.changes.set(m.connection, m);
+          this._call(sub.handlers[m.op], m);
       }
     }
 
@@ -234,13 +246,16 @@
     _subscribe(sub) {
       const h = sub.handlers;
       const ws = this._ws;
+      sub.reading = null;
+      const changes = sub.changes = new Map(); // who came and went since the request
       this._request({
         op: "subscribe", topic: sub.topic,
-        presence: h.join || h.leave ? true : undefined,
+        presence: h.join || h.leave || h.present ? true : undefined,
         recover: sub.offset === null ? undefined : { offset: sub.offset },
       }, 0, sub).then((m) => {
         if (this._subs.get(sub.topic) !== sub) return;
         if (m.offset !== undefined) sub.offset = m.offset;
+        if (sub.changes === changes) this._present(sub, m);
         sub._resolve(m);
         this._call(h.subscribed, m);
       }, (e) => {
@@ -254,6 +269,41 @@
         }
         this._ended(sub, e);
       });
+    }
+
+    // _readPresence asks who is there, because joins or leaves were missed: soon, and
+    // not when all others do who have missed the same.
+    _readPresence(sub) {
+      const ws = this._ws;
+      if (sub.reading === ws) return;
+      sub.reading = ws;
+      setTimeout(() => {
+        if (sub.reading !== ws) return;
+        sub.reading = null;
+        if (ws !== this._ws || this._subs.get(sub.topic) !== sub) return; // the next connection tells
+        const changes = sub.changes = new Map();
+        this.presence(sub.topic).then((m) => {
+          if (sub.changes === changes && this._subs.get(sub.topic) === sub) this._present(sub, m);
+        }, (e) => {
+          if (sub.changes !== changes || ws !== this._ws || this._subs.get(sub.topic) !== sub) return;
+          if (["unavailable", "limit", "timeout"].includes(e.code)) this._readPresence(sub);
+          else this.options.onerror(e);
+        });
+      }, this.options.minDelay * (1 + Math.random()));
+    }
+
+    // _present tells who is there: as the server has said, which may not know yet, or
+    // not any more, what came while it was asked.
+    _present(sub, m) {
+      const { changes } = sub;
+      sub.changes = null;
+      if (!m.members) return;
+      m.members = m.members.filter(({ connection }) => !changes.has(connection));
+      for (const c of changes.values()) {
+        if (c.op === "join") m.members.push({ user: c.user, connection: c.connection });
+      }
+      m.total = Math.max(m.total, m.members.length);
+      this._call(sub.handlers.present, { members: m.members, total: m.total });
     }
 
     // _ended ends a subscription that the server has refused.

@@ -83,9 +83,12 @@ func isJSON(b []byte) bool {
 	return err == nil && jsontext.SkipSpace(b, end) == len(b)
 }
 
+// gapBytes is what a gap takes beside the topic's name.
+const gapBytes = 128
+
 // appendGap tells that messages of a topic are missing; lost below 0: unknown how
-// many.
-func appendGap(dst []byte, quoted string, why gapReason, lost int64) []byte {
+// many. presence says that joins or leaves are, too.
+func appendGap(dst []byte, quoted string, why gapReason, lost int64, presence bool) []byte {
 	dst = append(dst, `{"op":"gap","topic":`...)
 	dst = append(dst, quoted...)
 	dst = append(dst, `,"reason":"`...)
@@ -94,6 +97,9 @@ func appendGap(dst []byte, quoted string, why gapReason, lost int64) []byte {
 	if lost >= 0 {
 		dst = append(dst, `,"lost":`...)
 		dst = appendNumber(dst, lost)
+	}
+	if presence {
+		dst = append(dst, `,"presence":true`...)
 	}
 	return append(dst, '}')
 }

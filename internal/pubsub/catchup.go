@@ -94,7 +94,7 @@ func (sub *subscription) take(h *broker.History, seen cluster.ID, limit int) {
 	if !h.Complete {
 		sub.recovered = false
 		sub.last = cluster.ID{} // perhaps the log began anew
-		sub.tellGap(trimmed, -1)
+		sub.tellGap(trimmed, -1, false)
 	}
 	sub.more = h.More
 	if len(h.Messages) > 0 {

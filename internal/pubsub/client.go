@@ -25,8 +25,8 @@ type Client struct {
 
 	subs    map[string]*subscription
 	pending int // publications without an answer of the broker
-	// dropping is true while messages of a topic are missing, or wait in the log,
-	// because the reader is slow.
+	// dropping is true while something of a topic is missing, because the reader is
+	// slow, of which it was not told.
 	dropping bool
 
 	// What asks the broker, one thing at a time: jobs first, and then the logs of
@@ -272,7 +272,7 @@ func (c *Client) drained() {
 	if c.dropping {
 		c.dropping = false
 		for _, sub := range c.subs {
-			sub.tellDropped()
+			sub.tellWhereItFits()
 		}
 	}
 	c.pump()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,7 +73,8 @@ func start(t testing.TB, b broker.Topics, configure func(*pubsub.Options)) *node
 			}
 		},
 	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	small := net.ListenConfig{Control: smallBuffer} // who does not read is soon a slow reader
+	l, err := small.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +94,14 @@ func start(t testing.TB, b broker.Topics, configure func(*pubsub.Options)) *node
 	})
 	testkit.Eventually(t, func() bool { return len(n.app.Loops()) > 0 }, patience)
 	return n
+}
+
+// smallBuffer has the system buffer little for each connection of a listener.
+func smallBuffer(_, _ string, c syscall.RawConn) (err error) {
+	if e := c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 32<<10) }); e != nil {
+		return e
+	}
+	return err
 }
 
 // client is a connection.

@@ -53,7 +53,10 @@ type subscription struct {
 	failed  int  // readings in a row
 	paused  bool // after a failure
 
-	dropped int64 // messages of other topics, since the last gap was told
+	// What was dropped since the last gap was told: messages of other topics, and
+	// whether joins or leaves were.
+	dropped  int64
+	outdated bool
 }
 
 // subscribe begins a subscription.
@@ -127,7 +130,7 @@ func (sub *subscription) begin(end string, err error) {
 	case !t.keeps:
 		sub.state = live
 		if sub.recovers {
-			sub.tellGap(trimmed, -1)
+			sub.tellGap(trimmed, -1, false)
 		}
 		sub.offset = "" // there is none
 		sub.tellUpToDate()
@@ -257,8 +260,16 @@ func (sub *subscription) deliver(d *delivery) {
 		case !sub.presence || !sub.entered || d.about == c.id:
 		case !c.fits(d.size):
 			c.server.count.presenceDropped.Add(1)
+			sub.outdated, c.dropping = true, true
 		default:
+			sub.tellDropped()
 			c.ws.SendPrepared(d.message)
+		}
+		return
+	case outdatedDelivery:
+		if sub.presence && sub.entered {
+			sub.outdated = true
+			sub.tellWhereItFits()
 		}
 		return
 	case gapDelivery:
@@ -317,12 +328,24 @@ func (c *Client) closesSlow() bool {
 	return c.server.opts.CloseSlow
 }
 
-// tellDropped tells how many messages were dropped.
+// tellDropped tells how many messages were dropped, and whether joins or leaves were.
 func (sub *subscription) tellDropped() {
-	if sub.dropped > 0 {
-		n := sub.dropped
-		sub.dropped = 0
-		sub.tellGap(backpressure, n)
+	if n, presence := sub.dropped, sub.outdated; n > 0 || presence {
+		sub.dropped, sub.outdated = 0, false
+		sub.tellGap(backpressure, n, presence)
+	}
+}
+
+// tellWhereItFits is tellDropped, at once or when the reader has read more: the gaps
+// of many topics are more than an answer.
+func (sub *subscription) tellWhereItFits() {
+	c := sub.client
+	switch {
+	case sub.dropped == 0 && !sub.outdated:
+	case c.fits(len(sub.local.topic.quoted) + gapBytes):
+		sub.tellDropped()
+	default:
+		c.dropping = true
 	}
 }
 
@@ -344,11 +367,11 @@ func (sub *subscription) missed(d *delivery) {
 			sub.offset, sub.last = beginning, cluster.ID{}
 		}
 	}
-	sub.tellGap(d.reason, d.lost)
+	sub.tellGap(d.reason, d.lost, false)
 }
 
-func (sub *subscription) tellGap(why gapReason, lost int64) {
+func (sub *subscription) tellGap(why gapReason, lost int64, presence bool) {
 	c := sub.client
 	c.server.count.gaps[why].Add(1)
-	c.answer(appendGap(c.room(), sub.local.topic.quoted, why, lost))
+	c.answer(appendGap(c.room(), sub.local.topic.quoted, why, lost, presence))
 }

@@ -40,8 +40,9 @@ type local struct {
 	watchers int // topic.mu; members that are told of joins and leaves
 	// What found the shard full since the last delivery, and the newest of it:
 	// shard.mu.
-	lost   int64
-	lostID cluster.ID
+	lost     int64
+	lostID   cluster.ID
+	outdated bool // joins or leaves did
 }
 
 func newTopic(s *Server, name string) *topic {
@@ -151,6 +152,7 @@ const (
 	messageDelivery deliveryKind = iota
 	gapDelivery
 	memberDelivery
+	outdatedDelivery // joins or leaves found the shard full
 	answerDelivery
 )
 
@@ -176,8 +178,8 @@ type delivery struct {
 }
 
 // push queues a delivery. Messages, joins and leaves beyond maxShard are lost, and
-// counted; the next delivery tells of messages. Answers and gaps are always queued:
-// clients bound the former, and the latter are few.
+// counted; a mark in the place of the first tells of them. Answers, gaps and marks are
+// always queued: clients bound the former, and the others are few.
 func (s *shard) push(d delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +188,12 @@ func (s *shard) push(d delivery) {
 	switch {
 	case full && d.kind == memberDelivery:
 		s.server.count.presenceLost.Add(1)
-		return
+		if d.local.outdated {
+			return
+		}
+		d.local.outdated = true
+		d = delivery{kind: outdatedDelivery, local: d.local}
+		size = deliverySize
 	case full && d.kind == messageDelivery:
 		s.server.count.lost.Add(1)
 		if d.id.Compare(d.local.lostID) > 0 {
@@ -214,9 +221,12 @@ func (s *shard) flush() {
 	s.bytes, s.posted = 0, false
 	for i := range queue {
 		// Marks get the number of those that are missing by now, and the newest.
-		if d := &queue[i]; d.mark {
+		switch d := &queue[i]; {
+		case d.mark:
 			d.lost, d.local.lost = d.local.lost, 0
 			d.id, d.local.lostID = d.local.lostID, cluster.ID{}
+		case d.kind == outdatedDelivery:
+			d.local.outdated = false
 		}
 	}
 	s.mu.Unlock()
