@@ -252,6 +252,7 @@ func (t *memoryTopic) history(topic, since string, limit int) (History, error) {
 	switch {
 	case since == "":
 		found = found[max(0, len(found)-limit):]
+		found = found[len(found)-fitting(found, true):]
 		h.Complete = first == 1 && len(found) == len(t.kept)
 	case born == 0 && after == 0:
 		h.Complete = first == 1 || t.last == 0
@@ -263,13 +264,29 @@ func (t *memoryTopic) history(topic, since string, limit int) (History, error) {
 			found = found[after+1-first:]
 		}
 	}
-	if len(found) > limit {
-		found, h.More = found[:limit], true
+	if n := min(fitting(found, false), limit); n < len(found) {
+		found, h.More = found[:n], true
 	}
 	for _, e := range found {
 		h.Messages = append(h.Messages, Message{Topic: topic, Data: bytes.Clone(e.data), Binary: e.binary, Offset: t.offset(e.seq)})
 	}
 	return h, nil
+}
+
+// fitting is how many messages make HistoryBytes, but one at least: of the oldest, or
+// the newest.
+func fitting(all []memoryEntry, newest bool) int {
+	size := 0
+	for i := range all {
+		e := &all[i]
+		if newest {
+			e = &all[len(all)-1-i]
+		}
+		if size += len(e.data); size > HistoryBytes && i > 0 {
+			return i
+		}
+	}
+	return len(all)
 }
 
 // parseOffset reads "<ms>-<sequence>"; "" is zero.

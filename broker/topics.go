@@ -22,6 +22,10 @@ var (
 	ErrOffset = errors.New("broker: malformed offset")
 )
 
+// HistoryBytes is how much data of messages a reply of Node.History has at most, but
+// for a single message that is longer.
+const HistoryBytes = 256 << 10
+
 // Message is one publication.
 type Message struct {
 	Topic string
@@ -95,9 +99,10 @@ type Node interface {
 	// Keeps reports whether a topic keeps history.
 	Keeps(topic string) bool
 	// History returns what a topic's log keeps after an offset ("": from its
-	// beginning), the oldest first, at most limit messages (the newest, if since
-	// is ""). The offset "0-0" is before any log's first message. Errors are ErrNoHistory for a topic that keeps none, ErrOffset,
-	// ErrUnavailable, ErrClosed and ctx's. It blocks: not to be called on a loop.
+	// beginning), the oldest first, at most limit messages and HistoryBytes (the
+	// newest, if since is ""). The offset "0-0" is before any log's first message.
+	// Errors are ErrNoHistory for a topic that keeps none, ErrOffset, ErrUnavailable,
+	// ErrClosed and ctx's. It blocks: not to be called on a loop.
 	History(ctx context.Context, topic, since string, limit int) (History, error)
 	// Health tells whether messages really pass.
 	Health() Health
@@ -113,7 +118,7 @@ type History struct {
 	// or began anew: the messages are then what the log has. Where no offset was
 	// asked for, it is true when the messages begin with the log's first.
 	Complete bool
-	// More is true when the limit kept some of the newest back.
+	// More is true when the limit, or HistoryBytes, kept some of the newest back.
 	More bool
 	// Last is the offset of the log's newest message, perhaps one that is kept no
 	// longer; "" when there is none.

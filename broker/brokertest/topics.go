@@ -33,6 +33,7 @@ func Topics(t *testing.T, start func(t *testing.T) func() broker.Topics) {
 		{"messages of a durable topic carry their offset", topicOffsets},
 		{"history after an offset", topicHistory},
 		{"history that was trimmed", topicTrims},
+		{"history is bounded in bytes", topicHistoryBytes},
 		{"offsets of elsewhere", topicForeign},
 		{"Ready returns when a subscription stands", topicReady},
 		{"PublishThen tells the offsets in order", topicThen},

@@ -199,6 +199,44 @@ func topicHistory(t *testing.T, process func() broker.Topics) {
 	}
 }
 
+func topicHistoryBytes(t *testing.T, process func() broker.Topics) {
+	const topic, limit = "durable/t", 100
+	a := listen(t, process())
+	var want []string
+	for i := range 20 {
+		size := broker.HistoryBytes / 7
+		switch {
+		case i < 5:
+			size = 10
+		case i == 10:
+			size = broker.HistoryBytes + 1
+		}
+		text := strings.Repeat(string(rune('a'+i)), size)
+		a.wait(t, topic, text)
+		want = append(want, text)
+	}
+	var got []string
+	for since, more := "0-0", true; more; {
+		h, texts := a.history(t, topic, since, limit)
+		if n := len(strings.Join(texts, "")); len(texts) == 0 || len(texts) > 1 && n > broker.HistoryBytes || !h.Complete {
+			t.Fatalf("after %s: %d messages, %d bytes, complete %v", since, len(texts), n, h.Complete)
+		}
+		got = append(got, texts...)
+		since, more = h.Messages[len(h.Messages)-1].Offset, h.More
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %.40q", got)
+	}
+	h, texts := a.history(t, topic, "", limit)
+	if len(texts) < 2 || !slices.Equal(texts, want[20-len(texts):]) || len(strings.Join(texts, "")) > broker.HistoryBytes || h.Complete || h.More {
+		t.Errorf("the newest: %d, complete %v, more %v", len(texts), h.Complete, h.More)
+	}
+	a.wait(t, topic, want[10])
+	if _, texts := a.history(t, topic, "", limit); len(texts) != 1 || texts[0] != want[10] {
+		t.Errorf("the newest, which is too long: %d messages", len(texts))
+	}
+}
+
 func topicTrims(t *testing.T, process func() broker.Topics) {
 	a := listen(t, process())
 	const topic, published = "durable/t", 5 * durableMessages

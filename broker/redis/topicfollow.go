@@ -11,9 +11,7 @@ import (
 )
 
 const (
-	// A command reads so many entries of a log: topicReadFirst at first, then as
-	// many as make about topicReadBytes, topicReadCount at most.
-	topicReadFirst = 10
+	// A command reads so many entries of a log at most, and bytes of them.
 	topicReadCount = 100
 	topicReadBytes = 1 << 20
 	// topicReadsAtOnce is how many logs a node reads at a time: after a
@@ -207,52 +205,35 @@ func (f *topicFollower) catchUp() error {
 	if sub == nil || sub.wait(f.ctx) != nil {
 		return f.ctx.Err()
 	}
-	for count, done := topicReadFirst, false; !done; {
-		var err error
-		if count, done, err = f.readSome(count); err != nil {
+	for {
+		if done, err := f.readSome(); done || err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// readSome delivers at most count entries behind the last one. It returns how many
-// to read next, and whether that was all.
-func (f *topicFollower) readSome(count int) (next int, done bool, err error) {
+// readSome delivers entries behind the last one. It reports whether that was all.
+func (f *topicFollower) readSome() (done bool, err error) {
 	select {
 	case f.n.reads <- struct{}{}:
 		defer func() { <-f.n.reads }()
 	case <-f.ctx.Done():
-		return 0, false, f.ctx.Err()
+		return false, f.ctx.Err()
 	}
 	f.mu.Lock()
 	after := f.last
 	f.again = false
 	f.mu.Unlock()
-	entries, err := f.n.reader.after(f.ctx, f.addr.log, after, count)
+	entries, cut, err := f.n.reader.after(f.ctx, f.addr.log, after, topicReadCount, topicReadBytes)
 	if err != nil {
-		return 0, false, err
+		return false, err
 	}
 	if len(entries) == 0 {
 		if newer, err := f.compareEnds(after); err != nil || newer {
-			return count, false, err
+			return false, err
 		}
 	}
-	return nextReadCount(count, entries), f.take(entries, len(entries) == count), nil
-}
-
-// nextReadCount is how many entries to read after these, of which count were
-// asked for.
-func nextReadCount(count int, entries []logEntry) int {
-	if len(entries) == 0 {
-		return count
-	}
-	size := 0
-	for i := range entries {
-		size += len(entries[i].data)
-	}
-	fitting := len(entries) * topicReadBytes / max(size, 1)
-	return max(1, min(fitting, 2*count, topicReadCount))
+	return f.take(entries, cut || len(entries) == topicReadCount), nil
 }
 
 // begin looks where the log ends, and subscribes then: so nothing falls between
@@ -264,7 +245,7 @@ func (f *topicFollower) begin() error {
 	if begun {
 		return nil
 	}
-	newest, err := f.n.reader.newest(f.ctx, f.addr.log, 1)
+	newest, err := f.n.reader.newest(f.ctx, f.addr.log)
 	if err != nil {
 		return err
 	}
@@ -316,7 +297,7 @@ func (f *topicFollower) compareEnds(last cluster.ID) (newer bool, err error) {
 	f.mu.Lock()
 	seen := f.seen // before the log is asked: what arrives later may be behind its answer
 	f.mu.Unlock()
-	newest, err := f.n.reader.newest(f.ctx, f.addr.log, 1)
+	newest, err := f.n.reader.newest(f.ctx, f.addr.log)
 	if err != nil {
 		return false, err
 	}

@@ -170,22 +170,44 @@ func TestDurableTopicTellsWhatWasTrimmed(t *testing.T) {
 	}
 }
 
-// Long messages are read from the log a few at a time.
-func TestNextReadCount(t *testing.T) {
-	for _, tt := range []struct {
-		name               string
-		count, read, bytes int
-		want               int
-	}{
-		{"short ones", 10, 10, 100, 20},
-		{"short ones, as many as can be", 100, 100, 100, 100},
-		{"none", 10, 0, 0, 10},
-		{"as many as fit", 100, 100, 100 << 10, 10},
-		{"one that is too long", 10, 1, 64 << 20, 1},
-		{"short ones after long ones", 1, 1, 10, 2},
-	} {
-		if got := nextReadCount(tt.count, slices.Repeat([]logEntry{{data: strings.Repeat("x", tt.bytes)}}, tt.read)); got != tt.want {
-			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+// Messages that are together longer than what is read at a time come all.
+func TestDurableTopicFillsALongHole(t *testing.T) {
+	t.Parallel()
+	server, keep := testkit.StartRedis(t), broker.Retention{Messages: 1000}
+	from, to := pair(t, server.URL(), keep, "durable")
+	from.say(t, "durable", "before")
+	want := []string{"before"}
+	for i := range 8 {
+		want = append(want, strings.Repeat(fmt.Sprint(i), topicReadBytes/3))
+	}
+	want = append(want, strings.Repeat("x", 2*topicReadBytes))
+	logOnly(server, "durable", keep, want[1:]...)
+	from.say(t, "durable", "after")
+	to.await(t, append(want, "after")...)
+	if h := to.Health(); h.Gaps != 0 || h.Lost != 0 {
+		t.Errorf("%+v", h)
+	}
+}
+
+// Whoever asks for history gets the messages behind what something else has written,
+// however much that is.
+func TestHistoryBehindGarbage(t *testing.T) {
+	t.Parallel()
+	server, keep := testkit.StartRedis(t), broker.Retention{Messages: 1000}
+	from, _ := pair(t, server.URL(), keep, "durable")
+	h, err := from.History(t.Context(), "durable", "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, garbage := range []string{"x", strings.Repeat("x", broker.HistoryBytes+1), "x", "x"} {
+		server.Do("XADD", "wsd:{t:durable}:log", "*", "what", garbage)
+	}
+	from.say(t, "durable", "1")
+	from.say(t, "durable", "2")
+	for _, limit := range []int{1, 2, 10} {
+		got, err := from.History(t.Context(), "durable", h.Last, limit)
+		if err != nil || got.Complete || len(got.Messages) == 0 || string(got.Messages[0].Data) != "1" || got.More != (len(got.Messages) == 1) {
+			t.Errorf("at most %d: %d messages, complete %v, more %v, %v", limit, len(got.Messages), got.Complete, got.More, err)
 		}
 	}
 }

@@ -59,10 +59,34 @@ redis.call(publish, channel, table.concat(envelope))
 return offsets
 `
 
+// readScript reads entries of a log, as XRANGE does, but no more than make so many
+// bytes, or one. It asks for some at a time, so that little is read in vain.
+//
+//	KEYS[1] log
+//	ARGV    XRANGE or XREVRANGE, where to begin and to end, entries at most, bytes
+//
+// It returns whether the bytes kept entries back, and the entries.
+const readScript = `local command, from, to, most, bytes = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local found, size = {}, 0
+while #found < most do
+  local count = math.min(most - #found, 16)
+  local some = redis.call(command, KEYS[1], from, to, 'COUNT', count)
+  for i = 1, #some do
+    local fields = some[i][2]
+    for k = 1, #fields do size = size + #fields[k] end
+    if size > bytes and #found > 0 then return {1, found} end
+    found[#found + 1] = some[i]
+  end
+  if #some < count then break end
+  from = '(' .. some[count][1]
+end
+return {0, found}
+`
+
 // errScript says that the server's script answered something else than it should.
 var errScript = errors.New("redis: unexpected answer of a topic's script")
 
-var topicScriptSHA = digest(topicScript)
+var topicScriptSHA, readScriptSHA = digest(topicScript), digest(readScript)
 
 // topicAddress is where a topic is in Redis.
 type topicAddress struct {
@@ -151,22 +175,52 @@ type topicReader struct {
 	b *Broker
 }
 
-// after returns at most limit entries behind an id, the oldest first.
-func (r topicReader) after(ctx context.Context, log string, id cluster.ID, limit int) ([]logEntry, error) {
-	return r.entries(ctx, r.b.client.B().Xrange().Key(log).Start("("+id.String()).End("+").Count(int64(limit)).Build())
+// after returns at most limit entries behind an id, and so many bytes of them, the
+// oldest first. cut says that there are more within the limit.
+func (r topicReader) after(ctx context.Context, log string, id cluster.ID, limit, bytes int) (entries []logEntry, cut bool, err error) {
+	return r.read(ctx, log, "XRANGE", "("+id.String(), "+", limit, bytes)
 }
 
-// newest returns at most limit entries, the newest first.
-func (r topicReader) newest(ctx context.Context, log string, limit int) ([]logEntry, error) {
-	return r.entries(ctx, r.b.client.B().Xrevrange().Key(log).End("+").Start("-").Count(int64(limit)).Build())
+// last is after of all entries, the newest first.
+func (r topicReader) last(ctx context.Context, log string, limit, bytes int) (entries []logEntry, cut bool, err error) {
+	return r.read(ctx, log, "XREVRANGE", "+", "-", limit, bytes)
 }
 
-func (r topicReader) entries(ctx context.Context, cmd rueidis.Completed) ([]logEntry, error) {
-	answer := r.b.do(ctx, cmd)
-	if err := answer.NonRedisError(); err != nil {
-		return nil, notTaken(err) // there was nothing to take
+func (r topicReader) read(ctx context.Context, log, command, from, to string, limit, bytes int) (entries []logEntry, cut bool, err error) {
+	args := []string{command, from, to, strconv.Itoa(limit), strconv.Itoa(bytes)}
+	b := r.b.client.B()
+	answer := r.b.do(ctx, b.Evalsha().Sha1(readScriptSHA).Numkeys(1).Key(log).Arg(args...).Build())
+	if isNoScript(answer.Error()) {
+		answer = r.b.do(ctx, b.Eval().Script(readScript).Numkeys(1).Key(log).Arg(args...).Build())
 	}
-	raw, err := answer.AsXRange()
+	if err := answer.NonRedisError(); err != nil {
+		return nil, false, notTaken(err) // there was nothing to take
+	}
+	parts, err := answer.ToArray()
+	if err != nil {
+		return nil, false, err
+	}
+	if len(parts) != 2 {
+		return nil, false, errScript
+	}
+	kept, err := parts[0].AsInt64()
+	if err != nil {
+		return nil, false, errScript
+	}
+	entries, err = entriesOf(parts[1].AsXRange())
+	return entries, kept == 1, err
+}
+
+// newest returns the newest entry, if there is one.
+func (r topicReader) newest(ctx context.Context, log string) ([]logEntry, error) {
+	answer := r.b.do(ctx, r.b.client.B().Xrevrange().Key(log).End("+").Start("-").Count(1).Build())
+	if err := answer.NonRedisError(); err != nil {
+		return nil, notTaken(err) // likewise
+	}
+	return entriesOf(answer.AsXRange())
+}
+
+func entriesOf(raw []rueidis.XRangeEntry, err error) ([]logEntry, error) {
 	if err != nil && !rueidis.IsRedisNil(err) {
 		return nil, err
 	}
@@ -210,7 +264,7 @@ func (r topicReader) history(ctx context.Context, topic, log, since string, limi
 
 // tail is the newest part of a log.
 func (r topicReader) tail(ctx context.Context, topic, log string, limit int) (broker.History, error) {
-	entries, err := r.newest(ctx, log, limit+1)
+	entries, cut, err := r.last(ctx, log, limit+1, broker.HistoryBytes)
 	if err != nil {
 		return broker.History{}, err
 	}
@@ -219,7 +273,7 @@ func (r topicReader) tail(ctx context.Context, topic, log string, limit int) (br
 		h.Last = entries[0].offset
 		// Where there are no more, the oldest is the log's first unless the log was
 		// trimmed.
-		h.Complete = len(entries) <= limit && entries[len(entries)-1].number == 1
+		h.Complete = !cut && len(entries) <= limit && entries[len(entries)-1].number == 1
 		entries = entries[:min(limit, len(entries))]
 	}
 	slices.Reverse(entries)
@@ -229,11 +283,11 @@ func (r topicReader) tail(ctx context.Context, topic, log string, limit int) (br
 
 // since is the part of a log behind an id.
 func (r topicReader) since(ctx context.Context, topic, log string, id cluster.ID, limit int) (broker.History, error) {
-	newest, err := r.newest(ctx, log, 1)
+	newest, err := r.newest(ctx, log)
 	if err != nil {
 		return broker.History{}, err
 	}
-	entries, err := r.after(ctx, log, id, limit+1)
+	entries, cut, err := r.after(ctx, log, id, limit+1, broker.HistoryBytes)
 	if err != nil {
 		return broker.History{}, err
 	}
@@ -243,22 +297,37 @@ func (r topicReader) since(ctx context.Context, topic, log string, id cluster.ID
 		h.Complete = !entries[0].foreign && entries[0].previous == id
 	case len(newest) > 0 && newest[0].id != id:
 		// The offset is of a log that was there before this one.
-		if entries, err = r.after(ctx, log, cluster.ID{}, limit+1); err != nil {
+		if entries, cut, err = r.after(ctx, log, cluster.ID{}, limit+1, broker.HistoryBytes); err != nil {
 			return broker.History{}, err
 		}
 	default:
 		h.Complete = len(newest) > 0 || id == cluster.ID{}
 	}
+	if entries, cut, err = r.skipForeign(ctx, log, entries, cut, limit); err != nil {
+		return broker.History{}, err
+	}
 	if len(newest) > 0 {
 		h.Last = newest[0].offset
 	}
-	if len(entries) > limit {
-		entries, h.More = entries[:limit], true
+	if cut || len(entries) > limit {
+		entries, h.More = entries[:min(limit, len(entries))], true
 	} else if len(entries) > 0 {
 		h.Last = entries[len(entries)-1].offset
 	}
 	h.Messages = messagesOf(topic, entries)
 	return h, nil
+}
+
+// skipForeign goes on behind a page that has nothing but what something else has
+// written: whoever gets no message has no offset to go on from.
+func (r topicReader) skipForeign(ctx context.Context, log string, entries []logEntry, cut bool, limit int) (_ []logEntry, _ bool, err error) {
+	own := func(e logEntry) bool { return !e.foreign }
+	for limit > 0 && (cut || len(entries) > limit) && !slices.ContainsFunc(entries[:min(limit, len(entries))], own) {
+		if entries, cut, err = r.after(ctx, log, entries[min(limit, len(entries))-1].id, limit+1, broker.HistoryBytes); err != nil {
+			return nil, false, err
+		}
+	}
+	return entries, cut, nil
 }
 
 // messagesOf leaves out what something else has written.

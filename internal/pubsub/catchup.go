@@ -2,7 +2,6 @@ package pubsub
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -11,11 +10,9 @@ import (
 )
 
 const (
-	// A page of a log holds pageFirst messages at first, then as many as make about
-	// pageBytes, pageMost at most.
-	pageFirst = 32
-	pageMost  = 512
-	pageBytes = 256 << 10
+	// pageMost is how many messages of a log are asked for at a time. They are fewer
+	// where they would be more than broker.HistoryBytes.
+	pageMost = 512
 	// retryFirst is the pause after a log could not be read; it doubles up to
 	// retryMost.
 	retryFirst = 100 * time.Millisecond
@@ -46,14 +43,11 @@ func (c *Client) nextRead() func() (then func()) {
 // read makes the job that reads the next page.
 func (sub *subscription) read() func() (then func()) {
 	s, name := sub.client.server, sub.local.topic.name
-	since, seen, limit := sub.offset, sub.seen, sub.page
-	if limit == 0 {
-		limit = pageFirst
-	}
+	since, seen := sub.offset, sub.seen
 	return func() (then func()) {
 		ctx, cancel := context.WithTimeout(s.ctx, s.opts.Timeout)
 		defer cancel()
-		h, err := s.opts.App.History(ctx, name, since, limit)
+		h, err := s.opts.App.History(ctx, name, since, pageMost)
 		return func() {
 			switch {
 			case sub.gone:
@@ -61,7 +55,7 @@ func (sub *subscription) read() func() (then func()) {
 				sub.notRead(err)
 			default:
 				sub.failed = 0
-				sub.take(&h, seen, limit)
+				sub.take(&h, seen)
 			}
 		}
 	}
@@ -90,7 +84,7 @@ func (sub *subscription) notRead(err error) {
 
 // take goes on from a page. seen is the newest message that had arrived when the
 // page was asked for.
-func (sub *subscription) take(h *broker.History, seen cluster.ID, limit int) {
+func (sub *subscription) take(h *broker.History, seen cluster.ID) {
 	if !h.Complete {
 		sub.recovered = false
 		sub.last = cluster.ID{} // perhaps the log began anew
@@ -98,12 +92,7 @@ func (sub *subscription) take(h *broker.History, seen cluster.ID, limit int) {
 	}
 	sub.more = h.More
 	if len(h.Messages) > 0 {
-		sub.page = nextPage(limit, h.Messages)
 		sub.backlog = h.Messages
-		if n := bounded(h.Messages); n < len(h.Messages) {
-			// A copy, so that the rest does not stay in memory with it.
-			sub.backlog, sub.more = slices.Clone(h.Messages[:n]), true
-		}
 		if sub.sendBacklog(); len(sub.backlog) == 0 {
 			sub.pageSent()
 		}
@@ -119,27 +108,6 @@ func (sub *subscription) take(h *broker.History, seen cluster.ID, limit int) {
 		sub.seen = cluster.ID{} // the log has it no more
 	}
 	sub.pageSent()
-}
-
-// nextPage is how many messages to ask for after these, which are not none.
-func nextPage(limit int, page []broker.Message) int {
-	size := 0
-	for i := range page {
-		size += len(page[i].Data)
-	}
-	return max(1, min(len(page)*pageBytes/max(size, 1), 2*limit, pageMost))
-}
-
-// bounded is how many of these messages may wait for a slow reader: pageBytes of
-// them, or one.
-func bounded(page []broker.Message) int {
-	size := 0
-	for i := range page {
-		if size += len(page[i].Data); size > pageBytes && i > 0 {
-			return i
-		}
-	}
-	return len(page)
 }
 
 // sendBacklog sends of a page what the reader takes.

@@ -49,7 +49,6 @@ type subscription struct {
 	seen    cluster.ID
 	backlog []broker.Message
 	more    bool // behind the backlog
-	page    int  // messages of the next page; 0: pageFirst
 	failed  int  // readings in a row
 	paused  bool // after a failure
 
