@@ -68,6 +68,7 @@ func TestMessageRate(t *testing.T) {
 	}
 	testkit.Eventually(t, func() bool { return r.metric(`wsd_messages_rate_limited_total{action="drop"}`) == 4 }, patience)
 	sio.send(ws.OpText, "41") // what is no event is not dropped
+	testkit.Eventually(t, func() bool { return r.server.sio.io.Of("/").Sockets() == 0 }, patience)
 	if r.metric(`wsd_messages_rate_limited_total{action="close"}`) != 0 {
 		t.Error("a connection was closed")
 	}

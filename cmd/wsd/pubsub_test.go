@@ -71,7 +71,7 @@ func TestPubsubToken(t *testing.T) {
 		{`{"op":"publish","id":4,"topic":"chat/ann","data":1}`, `{"op":"ok","id":4}`},
 		{`{"op":"auth","id":5,"token":"x"}`, `{"op":"error","id":5,"code":"unauthorized",`},
 		{`{"op":"auth","id":6,"token":"` + token(t, func(g *auth.Grant) { g.User = "bob" }) + `"}`, `{"op":"error","id":6,"code":"unauthorized",`},
-		{`{"op":"auth","id":7,"token":"` + token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(2 * time.Second) }) + `"}`, `{"op":"ok","id":7}`},
+		{`{"op":"auth","id":7,"token":"` + token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(5 * time.Second) }) + `"}`, `{"op":"ok","id":7}`},
 		{"", `{"op":"error","topic":"news","code":"forbidden",`},
 		{"", `{"op":"error","code":"expired",`},
 	} {

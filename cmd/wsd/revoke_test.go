@@ -33,17 +33,17 @@ func (s *sioClient) expectEnd() {
 
 func TestRawEndsWithItsToken(t *testing.T) {
 	r := serve(t, "--jwt-secret", testSecret, "--jwt-leeway", "0s")
-	short := token(t, mayAll, func(g *auth.Grant) { g.Expires = time.Now().Add(2 * time.Second) })
+	short := token(t, mayAll, func(g *auth.Grant) { g.Expires = time.Now().Add(5 * time.Second) })
 	for _, target := range []string{"/echo", "/topics/a"} {
 		c := r.dial(target, bearerHeader(short))
 		defer c.expectClose(closePolicy, textExpired)
 	}
 	told := speaks(t, r, bearerHeader(short))
+	renewed := speaks(t, r, bearerHeader(token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(5 * time.Second) })))
+	renewed.send(ws.OpText, `{"op":"auth","id":1,"token":"`+token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(7 * time.Second) })+`"}`)
+	renewed.expect(ws.OpText, `{"op":"ok","id":1}`)
 	told.expect(ws.OpText, `{"op":"error","code":"expired","message":"the token has expired"}`)
 	told.expectClose(closePolicy, textExpired)
-	renewed := speaks(t, r, bearerHeader(token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(3 * time.Second) })))
-	renewed.send(ws.OpText, `{"op":"auth","id":1,"token":"`+token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(6 * time.Second) })+`"}`)
-	renewed.expect(ws.OpText, `{"op":"ok","id":1}`)
 	renewed.expect(ws.OpText, `{"op":"error","code":"expired","message":"the token has expired"}`)
 	if n := r.metric(`wsd_reauthentications_total{result="accepted"}`); n != 1 {
 		t.Errorf("%v renewals", n)
@@ -103,7 +103,7 @@ func TestSIORenews(t *testing.T) {
 	r := serve(t, "--jwt-secret", testSecret, "--jwt-leeway", "0s", "--sio-allow-join", "free/*", "--sio-relay", "say=**")
 	fresh := func(change ...func(*auth.Grant)) string { return `"auth",` + withToken(token(t, change...)) }
 	c := r.connect("/", withToken(token(t, func(g *auth.Grant) {
-		g.Expires = time.Now().Add(4 * time.Second)
+		g.Expires = time.Now().Add(6 * time.Second)
 		g.Rooms, g.Join = []string{"given", "kept"}, []string{"old/*", "both/*"}
 	})))
 	for _, room := range []string{"free/1", "old/1", "both/1"} {
@@ -138,7 +138,7 @@ func TestSIORenews(t *testing.T) {
 		t.Errorf("%v were refused", got)
 	}
 	// The first token would have ended by now.
-	c.must("ok", fresh(func(g *auth.Grant) { g.Expires = time.Now().Add(5 * time.Second) }))
+	c.must("ok", fresh(func(g *auth.Grant) { g.Expires = time.Now().Add(7 * time.Second) }))
 	c.hears(`"expired"`)
 	c.expectEnd()
 	if got := r.metric(`wsd_tokens_expired_total`); got != 1 {
@@ -179,6 +179,7 @@ func TestRevocationOverRedis(t *testing.T) {
 		anns = append(anns, connect(r, old))
 	}
 	bob := connect(b, bobs)
+	bobHere := a.dial("/echo", bearerHeader(bobs))
 
 	closed, err := a.server.revoke(t.Context(), "ann", time.Now())
 	late := token(t, mayAll, issued(time.Now().Add(2*time.Second))) // iat has whole seconds
@@ -218,6 +219,7 @@ func TestRevocationOverRedis(t *testing.T) {
 	bob.echo.expectClose(closePolicy, "disconnected")
 	bob.topic.expectClose(closePolicy, "disconnected")
 	bob.sio.expectEnd()
+	bobHere.expectClose(closePolicy, "disconnected") // so this server has heard of it, too
 	connect(a, bobs)
 }
 

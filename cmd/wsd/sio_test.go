@@ -228,6 +228,7 @@ func TestSIORelay(t *testing.T) {
 	ann.hearsNothing()
 	bob.hearsNothing()
 	ann.emit(`"draw","hall"`) // not an event of this namespace
+	ann.hearsNothing()
 	chatBob.hearsNothing()
 	bob.hearsNothing()
 }
@@ -315,7 +316,7 @@ func TestSIOTokenFromAFile(t *testing.T) {
 
 func TestSIOEndsWithItsToken(t *testing.T) {
 	r := serve(t, "--jwt-secret", testSecret, "--jwt-leeway", "0s")
-	c := r.connect("/", withToken(token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(2 * time.Second) })))
+	c := r.connect("/", withToken(token(t, func(g *auth.Grant) { g.Expires = time.Now().Add(5 * time.Second) })))
 	c.hears(`"expired"`)
 	if text := c.text(); text != "41" {
 		t.Errorf("%s", text)

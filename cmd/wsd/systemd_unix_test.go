@@ -207,7 +207,11 @@ func TestReusePort(t *testing.T) {
 			}
 		}
 	}()
-	<-spawned
+	select {
+	case <-spawned:
+	case err := <-failed:
+		t.Fatal(err)
+	}
 	run()
 	old.cmd.Process.Signal(syscall.SIGTERM)
 	if code := old.exit(); code != 0 {

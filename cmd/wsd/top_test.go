@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fe4bcecb/wsd/internal/testkit"
 )
 
 // ask runs `wsd args` here.
@@ -27,7 +29,10 @@ func TestTopOnce(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &x); code != 0 || err != nil || x.Nodes[0].ID != "me" {
 		t.Fatalf("%d, %s, %s: %v", code, out, stderr, err)
 	}
-	code, out, stderr = ask(t, "top", "--once", url, "--admin-token", "open sesame")
+	testkit.Eventually(t, func() bool { // topics are looked at now and then
+		code, out, stderr = ask(t, "top", "--once", url, "--admin-token", "open sesame")
+		return code != 0 || strings.Contains(out, "news")
+	}, patience)
 	if code != 0 || !strings.Contains(out, "wsd me") || !strings.Contains(out, "connections") || strings.Contains(out, "\x1b") {
 		t.Errorf("%d, %q, %s", code, out, stderr)
 	}
