@@ -69,6 +69,7 @@ func TestCommands(t *testing.T) {
 
 	says(wsd(0, "", "kick", all.Connections[0].ID), "1 ended")
 	l.expectGone(0)
+	testkit.Eventually(t, func() bool { return strings.Contains(wsd(0, "", "conns", "--user", "ann"), "0 of 0 that match") }, patience)
 	says(wsd(1, "", "kick", all.Connections[0].ID), "no such connection")
 	says(wsd(0, "", "kick", "--user", "bob"), "1 ended")
 	l.expectGone(1)

@@ -82,6 +82,16 @@ func listen(t *testing.T, address string, all ...listener) *listeners {
 	return l
 }
 
+// skip forgets what comes for some clients up to an event, which comes to all of them.
+func (l *listeners) skip(event string, clients int) {
+	l.t.Helper()
+	for clients > 0 {
+		if l.next().Event == event {
+			clients--
+		}
+	}
+}
+
 // next is what happens next.
 func (l *listeners) next() notice {
 	l.t.Helper()
