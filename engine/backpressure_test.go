@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/internal/testkit"
 	"github.com/gobwas/ws"
 )
 
@@ -172,9 +173,7 @@ func TestReaderThatNeverReads(t *testing.T) {
 	dead, good := dial(t, addr, "/"), dial(t, addr, "/")
 	good.text("hello")
 	good.wantText("hello")
-	for app.NumSubscribers("t") < 2 {
-		time.Sleep(time.Millisecond)
-	}
+	testkit.Eventually(t, func() bool { return app.NumSubscribers("t") == 2 }, patience)
 	payload := bytes.Repeat([]byte("y"), 8<<10)
 	dropped := func() uint64 { s := app.Stats(); return s.Total().Dropped }
 	n := 0

@@ -117,9 +117,7 @@ func TestClientLeavesBeforeADeferredDecision(t *testing.T) {
 		t.Errorf("Reject: %v, want ErrDecided", err)
 	}
 	testkit.Eventually(t, func() bool { return app.Stats().Sockets == 0 }, patience)
-	if left := app.Leftovers(); left != "" {
-		t.Errorf("left over:%s", left)
-	}
+	testkit.Eventually(t, func() bool { return app.Leftovers() == "" }, patience)
 }
 
 func TestDecisionTimeout(t *testing.T) {
@@ -265,6 +263,7 @@ func TestMaxConnections(t *testing.T) {
 	if n := s.Total().Closed[engine.CauseCapacity]; n != 11 {
 		t.Errorf("%d closed for capacity, want 11", n)
 	}
+	testkit.Eventually(t, func() bool { return closed.Load() > 0 }, patience)
 	if n := closed.Load(); n != 1 {
 		t.Errorf("Close was called %d times, want 1", n)
 	}

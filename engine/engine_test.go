@@ -14,7 +14,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 // serve starts an app on a free port and shuts it down with the test.
 func serve(t testing.TB, app *engine.App) string {

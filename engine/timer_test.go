@@ -118,7 +118,7 @@ func TestTimersOfSilentConnections(t *testing.T) {
 
 func TestAnsweredPingsKeepAConnectionOpen(t *testing.T) {
 	t.Parallel()
-	clients := timedClients(t, engine.Behavior{IdleTimeout: 2 * time.Second})
+	clients := timedClients(t, engine.Behavior{IdleTimeout: 4 * time.Second})
 	for range 3 { // longer than IdleTimeout
 		for _, c := range clients {
 			c.raw(sent(ws.OpPong, c.wantPing()))
@@ -155,8 +155,8 @@ func eachTick(t *testing.T, fn func() bool) {
 
 func TestActiveConnectionIsNotIdle(t *testing.T) {
 	t.Parallel()
-	clients := timedClients(t, engine.Behavior{IdleTimeout: time.Second, SendPings: -1})
-	end := time.Now().Add(3 * time.Second)
+	clients := timedClients(t, engine.Behavior{IdleTimeout: 3 * time.Second, SendPings: -1})
+	end := time.Now().Add(6 * time.Second)
 	eachTick(t, func() bool {
 		for _, c := range clients {
 			c.text("busy")

@@ -12,9 +12,9 @@ func beat(interval, timeout int) engineio.Options {
 }
 
 func TestHeartbeatOverPolling(t *testing.T) {
-	srv := serve(t, beat(50, 300), nil)
+	srv := serve(t, beat(50, 2000), nil)
 	p := srv.poll(v4)
-	if p.open.PingInterval != 50 || p.open.PingTimeout != 300 {
+	if p.open.PingInterval != 50 || p.open.PingTimeout != 2000 {
 		t.Errorf("%+v", p.open)
 	}
 	for range 4 {
@@ -37,7 +37,7 @@ func TestPollerThatNeverPolls(t *testing.T) {
 }
 
 func TestHeartbeatOverWebSocket(t *testing.T) {
-	srv := serve(t, beat(50, 300), nil)
+	srv := serve(t, beat(50, 2000), nil)
 	c, sid := srv.session(w4)
 	for range 4 {
 		c.want("2")
@@ -51,7 +51,7 @@ func TestHeartbeatOverWebSocket(t *testing.T) {
 // A packet while a pong is due extends the time once. The session ends after
 // twice the timeout, not before and not later, whatever else is sent.
 func TestExtensionOfThePingTimeout(t *testing.T) {
-	const timeout = 400 * time.Millisecond
+	const timeout = time.Second
 	srv := serve(t, engineio.Options{PingInterval: 50 * time.Millisecond, PingTimeout: timeout}, nil)
 	c, sid := srv.session(w4)
 	c.want("2")

@@ -97,7 +97,7 @@ func TestUpgradeWithoutProbe(t *testing.T) {
 }
 
 func TestUpgradeTimeout(t *testing.T) {
-	srv := serve(t, engineio.Options{UpgradeTimeout: 50 * time.Millisecond}, nil)
+	srv := serve(t, engineio.Options{UpgradeTimeout: time.Second}, nil)
 	p := srv.poll(v4)
 	c := srv.dial(w4 + "&sid=" + p.sid)
 	c.send("2probe")

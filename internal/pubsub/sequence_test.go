@@ -196,7 +196,7 @@ func TestPresenceAcrossNodes(t *testing.T) {
 	var bob *client
 	joined := make(chan map[string]any, 1)
 	go func() { joined <- awaitEvent("join") }()
-	for m := map[string]any(nil); m == nil; {
+	for m := map[string]any(nil); m == nil && !t.Failed(); {
 		bob = b.connect("/?user=bob")
 		bob.send(`{"op":"subscribe","id":1,"topic":"t"}`)
 		bob.expect(`{"op":"ok","id":1}`)
