@@ -24,6 +24,8 @@ const tenth = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFra
 
 function count(n) { return whole.format(n); }
 
+function several(n, what) { return count(n) + " " + what + (n === 1 ? "" : "s"); }
+
 function short(n) {
   for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
     if (n >= 10 * size) return (n >= 100 * size ? whole : tenth).format(n / size) + unit;
@@ -62,7 +64,14 @@ function make(name, className, parent) {
   return e;
 }
 
-function put(e, text) { if (e.textContent !== text) e.textContent = text; }
+// plain shows what would be invisible or turn the text around: control characters
+// and those that set its direction.
+function plain(text) { return text.replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu, "\ufffd"); }
+
+function put(e, text) {
+  text = plain(text);
+  if (e.textContent !== text) e.textContent = text;
+}
 
 function dress(e, className) { if (e.className !== className) e.className = className; }
 
@@ -117,7 +126,7 @@ function cell(td, className, value) {
   } else {
     put(td, v.text);
   }
-  const title = v.title || (td.scrollWidth > td.clientWidth ? v.text : "");
+  const title = plain(v.title || (td.scrollWidth > td.clientWidth ? v.text : ""));
   if (td.title !== title) td.title = title;
 }
 
@@ -188,7 +197,7 @@ function say(t, main, unit, note, tone) {
   put(t.main, main);
   put(t.unit, unit ? " " + unit : "");
   put(t.note, note);
-  t.note.title = note;
+  t.note.title = plain(note);
   dress(t.main, tone || "");
 }
 
@@ -217,7 +226,7 @@ function show(x) {
 
 function showNodes(x) {
   const all = x.nodes.reduce((sum, n) => n.state === "silent" ? sum : sum + n.connections.total, 0);
-  put($("nodes-note"), x.cluster.error || (x.cluster.enabled ? count(x.nodes.length + (x.cluster.hidden || 0)) + " in the cluster, " + count(all) + " connections" : "without Redis a server is alone"));
+  put($("nodes-note"), x.cluster.error || (x.cluster.enabled ? count(x.nodes.length + (x.cluster.hidden || 0)) + " in the cluster, " + several(all, "connection") : "without Redis a server is alone"));
   fill("nodes", [["Node", ""], ["State", "", 90], ["Connections", "num", 96], ["", "", 100], ["In /s", "num", 76], ["Out /s", "num", 76],
     ["Loop lag", "num", 82], ["Broker lag", "num", 86], ["Memory", "num", 90], ["Up", "num", 104], ["Version", "num", 110]],
   x.nodes.map(n => n.state === "silent" ? [n.id, { text: "silent", pill: "silent", title: "has told nothing for 10 s" }, "", { share: 0 }, "", "", "", "", "", "", ""] : [
@@ -237,7 +246,7 @@ function places(list) {
 function showPlaces(node) {
   put($("topics-note"), count(node.topics.count) + " with subscribers, by fan-out");
   fill("topics", [["Topic", ""], ["Subscribers", "num", 92], ["Fan-out /s", "num", 84]], places(node.topics.top), "No topic has subscribers.");
-  put($("rooms-note"), count(node.rooms.sockets) + " sockets in " + count(node.rooms.namespaces) + (node.rooms.namespaces === 1 ? " namespace" : " namespaces") + ", by fan-out");
+  put($("rooms-note"), several(node.rooms.sockets, "socket") + " in " + several(node.rooms.namespaces, "namespace") + ", by fan-out");
   fill("rooms", [["Room", ""], ["Members", "num", 92], ["Fan-out /s", "num", 84]], places(node.rooms.top), "No room has members.");
 }
 
@@ -274,10 +283,10 @@ function showFacts(self, node) {
     const queued = r.queues.reduce((sum, q) => sum + q.bytes, 0);
     facts.push(
       ["Adapter", r.adapter],
-      ["Subscriptions", count(r.subscriptions) + " of " + count(r.channels) + " on " + count(r.connections) + (r.connections === 1 ? " connection" : " connections")],
+      ["Subscriptions", count(r.subscriptions) + " of " + count(r.channels) + " on " + several(r.connections, "connection")],
       ["To Redis", count(r.sent) + ", " + bytes(queued) + " queued"],
       ["From Redis", count(r.received)],
-      ["Probes lost", count(r.probes_lost) + ", " + count(r.reconnects) + " reconnects"],
+      ["Probes lost", count(r.probes_lost) + ", " + several(r.reconnects, "reconnect")],
     );
   }
   const dl = $("facts");
@@ -295,14 +304,15 @@ function remember(x) {
   if (x.nodes[0].started !== started) {
     started = x.nodes[0].started;
     history = [];
-    if (next !== 0 && x.history.rows.length < KEPT) { // another server: it has told too little
-      next = 0;
-      return false;
-    }
+    const asked = next;
+    next = 0;
+    if (asked !== 0 && x.history.rows.length < KEPT) return false; // another server: it has told too little
   }
   x.history.columns.forEach((name, i) => { column[name] = i; });
-  history = history.concat(x.history.rows).slice(-KEPT);
-  next = x.history.next;
+  // Two questions may have been under way, with the same rows in both answers.
+  const first = x.history.next - x.history.rows.length;
+  history = history.concat(x.history.rows.slice(Math.max(0, next - first))).slice(-KEPT);
+  next = Math.max(next, x.history.next);
   return true;
 }
 
