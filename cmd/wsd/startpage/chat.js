@@ -41,14 +41,16 @@ function show(data) {
   }
 }
 
-// A browser does not tell why a handshake failed; asking by HTTP tells the rest.
+// A browser does not tell why a handshake failed; asking by HTTP tells the rest. With
+// askAgain it was about this client, and not about the server.
 async function explain() {
   try {
-    await fetch('/health', { cache: 'no-store' });
+    if (!(await fetch('/health', { cache: 'no-store' })).ok) return { why: 'the server is about to end' };
   } catch {
-    return 'the server is not reached';
+    return { why: 'the server is not reached' };
   }
-  return wantsToken ? 'the token was not taken' : 'the server refuses this page: it may be full, ask for a token, or not have ' + location.origin + ' in --origins';
+  return wantsToken ? { why: 'the token was not taken', askAgain: true }
+    : { why: 'the server refuses this page: it may be full, ask for a token, or not have ' + location.origin + ' in --origins' };
 }
 
 function connect() {
@@ -66,10 +68,10 @@ function connect() {
   };
   ws.onmessage = ({ data }) => show(typeof data === 'string' ? data : data.byteLength + ' bytes');
   ws.onclose = async ({ code, reason }) => {
-    const why = opened ? reason || 'code ' + code : await explain();
+    const { why, askAgain } = opened ? { why: reason || 'code ' + code } : await explain();
     state('closed', 'not connected');
-    if (failures++ === 0) add('note', '', 'Not connected: ' + why + '.');
-    if (wantsToken && !opened) {
+    if (failures++ === 0 || askAgain) add('note', '', 'Not connected: ' + why + '.');
+    if (askAgain) {
       $('access').hidden = false;
       return;
     }
