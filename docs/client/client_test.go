@@ -9,7 +9,7 @@ import (
 
 // TestClient runs the client in Node against a server that each script plays.
 func TestClient(t *testing.T) {
-	for _, script := range []string{"unsubscribe", "presence"} {
+	for _, script := range []string{"unsubscribe", "presence", "token"} {
 		t.Run(script, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()

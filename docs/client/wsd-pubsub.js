@@ -106,19 +106,20 @@
       this._attempts++;
       const attempt = this._attempt = {}; // a later one takes its place
       const protocols = ["wsd.json.v1"];
+      let ws;
       try {
         if (this.options.token) {
           const token = await this.options.token();
           if (token) protocols.push("bearer." + token);
           this._expires = expiry(token);
         }
+        if (this._attempt !== attempt || this._closed) return;
+        ws = this._ws = new WebSocket(this.url, protocols); // throws where the token is none
       } catch (e) {
         this.options.onerror(e);
         if (this._attempt === attempt && !this._closed) this._again({ code: 0, reason: "no token" });
         return;
       }
-      if (this._attempt !== attempt || this._closed) return;
-      const ws = this._ws = new WebSocket(this.url, protocols);
       const late = setTimeout(() => this._lost(ws, { code: 0, reason: "timeout" }), this.options.timeout);
       ws.onmessage = (e) => {
         if (ws !== this._ws) return;
