@@ -99,7 +99,8 @@ type Behavior struct {
 	// Upgrade. Without it they are answered on the loop.
 	Manual bool
 	// Layered marks the connections of a protocol server that counts its own
-	// clients: LoopStats tells them apart.
+	// clients, and their messages by CountReceived and CountSent: LoopStats tells
+	// them apart.
 	Layered bool
 	// CheckOrigin is this route's instead of Options.CheckOrigin; nil: that one.
 	CheckOrigin func(*Handshake) bool

@@ -32,6 +32,9 @@ func NewPreparedMessage(msg []byte, op OpCode) *PreparedMessage {
 	return &PreparedMessage{op: op, plain: frame.AppendFrame(b, op, msg), size: len(msg)}
 }
 
+// Op is the message's opcode.
+func (p *PreparedMessage) Op() OpCode { return p.op }
+
 func (p *PreparedMessage) payload() []byte { return p.plain[len(p.plain)-p.size:] }
 
 // compressors serve what is compressed outside a loop.

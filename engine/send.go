@@ -161,18 +161,19 @@ func (l *Loop) fits(n int) bool {
 func (c *Conn) emitLarge(op OpCode, fin, rsv1 bool, payload []byte) SendResult {
 	l := c.loop
 	head := frame.AppendHeader(l.cork[:0], fin, rsv1, op, len(payload))
-	l.stats.sent(op, len(head)+len(payload))
 	if l.fits(len(payload)) {
+		l.stats.sent(op, len(head)+len(payload))
 		l.cork = append(head, payload...)
 		return Sent
 	}
 	n := c.writeTwo(head, payload)
-	if n == len(head)+len(payload) {
-		return Sent
-	}
 	if n < 0 {
 		c.broken()
 		return Dropped
+	}
+	l.stats.sent(op, len(head)+len(payload))
+	if n == len(head)+len(payload) {
+		return Sent
 	}
 	q := c.queue()
 	if n < len(head) {

@@ -32,6 +32,8 @@ type LoopStats struct {
 	Ended Ends
 	// FramesByOp are FramesOut by opcode: Text and Binary count messages.
 	FramesByOp [opMask + 1]uint64
+	// LayeredIn are of MessagesIn, LayeredOut of FramesByOp: see Behavior.Layered.
+	LayeredIn, LayeredOut Layered
 	// Deflated are messages before and after compression, Inflated received ones
 	// before and after inflation. What was prepared for many is not among them.
 	Deflated, Inflated Sizes
@@ -228,6 +230,8 @@ func (s *LoopStats) add(l *LoopStats) {
 	s.Busy += l.Busy
 	s.Deflated.add(l.Deflated)
 	s.Inflated.add(l.Inflated)
+	s.LayeredIn.add(l.LayeredIn)
+	s.LayeredOut.add(l.LayeredOut)
 	addAll(s.Closed[:], l.Closed[:])
 	addAll(s.FramesByOp[:], l.FramesByOp[:])
 	for by := range l.Ended {

@@ -24,7 +24,11 @@ func TestStatsTellWhatConnectionsDid(t *testing.T) {
 			Open:    func(c *engine.Conn) { c.Subscribe("t") },
 			Message: func(c *engine.Conn, msg []byte, op engine.OpCode) { _ = c.Publish("t", msg, op) },
 		}).
-		WS("/layered", engine.Behavior{Layered: true, Message: echo}).
+		WS("/layered", engine.Behavior{Layered: true, Message: func(c *engine.Conn, msg []byte, op engine.OpCode) {
+			c.CountReceived(op)
+			c.CountSent(op, c.Send(msg, op))
+			c.CountSent(op, engine.Dropped)
+		}}).
 		WS("/kick", engine.Behavior{Message: func(c *engine.Conn, _ []byte, _ engine.OpCode) { c.Close(4321, "") }})
 	addr := serve(t, app)
 
@@ -45,6 +49,12 @@ func TestStatsTellWhatConnectionsDid(t *testing.T) {
 	_ = two.Close()
 
 	layered := dial(t, addr, "/layered")
+	layered.text("text")
+	layered.wantText("text")
+	for range 2 {
+		layered.send(ws.OpBinary, "bytes")
+		layered.want(ws.OpBinary, "bytes")
+	}
 	layered.raw(sent(ws.OpClose, ""))
 	layered.wantClose(0, "")
 
@@ -62,11 +72,15 @@ func TestStatsTellWhatConnectionsDid(t *testing.T) {
 	}{
 		{"opened", all.Opened, 5},
 		{"of them layered", all.OpenedLayered, 1},
-		{"messages in", all.MessagesIn, 6},
-		{"of them binary", all.BinaryIn, 1},
-		{"texts out", all.FramesByOp[engine.Text], 4},
-		{"binaries out", all.FramesByOp[engine.Binary], 1},
-		{"frames out", all.FramesOut, 4 + 1 + 3},
+		{"messages in", all.MessagesIn, 9},
+		{"of them binary", all.BinaryIn, 3},
+		{"texts in, of layered ones", all.LayeredIn.Text, 1},
+		{"binaries in, of layered ones", all.LayeredIn.Binary, 2},
+		{"texts out", all.FramesByOp[engine.Text], 5},
+		{"binaries out", all.FramesByOp[engine.Binary], 3},
+		{"texts out, of layered ones", all.LayeredOut.Text, 1},
+		{"binaries out, of layered ones", all.LayeredOut.Binary, 2},
+		{"frames out", all.FramesOut, 5 + 3 + 3},
 		{"ended by clients with 1000", all.Ended[engine.ByClient][0], 1},
 		{"ended by clients without a code", all.Ended[engine.ByClient][4], 1},
 		{"broken", all.Ended[engine.ByNetwork][5], 2},

@@ -24,7 +24,7 @@ func (s *Session) probeSaid(o *opened, msg []byte, op engine.OpCode) {
 	}
 	switch text := string(msg); {
 	case op == engine.Text && text == "2probe":
-		o.conn.Send([]byte("3probe"), engine.Text)
+		send(o.conn, []byte("3probe"), engine.Text)
 		s.poll.probed = true
 		// The client waits for its GET to return, and so for every one that comes
 		// until the upgrade has ended.

@@ -240,11 +240,14 @@ func (s *Session) sendFrame(data []byte, binary, compress bool) {
 		data, op = s.form().encode(data)
 	}
 	if compress {
-		s.conn.Send(data, op)
+		send(s.conn, data, op)
 		return
 	}
-	s.conn.SendUncompressed(data, op)
+	s.conn.CountSent(op, s.conn.SendUncompressed(data, op))
 }
+
+// send sends a message on a WebSocket of the server, and counts it.
+func send(ws *engine.Conn, data []byte, op engine.OpCode) { ws.CountSent(op, ws.Send(data, op)) }
 
 // form is how the client gets binary messages on a WebSocket.
 func (s *Session) form() form {
@@ -265,7 +268,7 @@ func (s *Session) form() form {
 func (s *Session) SendPrepared(p *Prepared) {
 	if s.conn != nil {
 		for _, m := range p.messages(s.form()) {
-			s.conn.SendPrepared(m)
+			s.conn.CountSent(m.Op(), s.conn.SendPrepared(m))
 		}
 		return
 	}

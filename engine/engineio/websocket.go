@@ -148,7 +148,7 @@ func (srv *Server) openConn(ws *engine.Conn) {
 func (srv *Server) turnAway(o *opened, e *RequestError) {
 	srv.tellRefused(o.request, e)
 	h := srv.openPacket(srv.newSID())
-	o.conn.Send(eio.AppendHandshake(nil, &h), engine.Text)
+	send(o.conn, eio.AppendHandshake(nil, &h), engine.Text)
 	o.hangUp(ending{1008, e.Message})
 }
 
@@ -174,6 +174,7 @@ func hangUp(ws *engine.Conn, e ending) {
 //
 // Hot path: per message.
 func (srv *Server) message(ws *engine.Conn, msg []byte, op engine.OpCode) {
+	ws.CountReceived(op)
 	switch u := ws.UserData().(type) {
 	case *Session:
 		u.receiveFrame(msg, op)
