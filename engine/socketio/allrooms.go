@@ -41,7 +41,7 @@ func (b Broadcast) allRooms(ctx context.Context) ([]string, error) {
 	add(local)
 	if err == nil && n.node != nil && !b.local {
 		var answers []*cluster.Message
-		answers, err = n.ask(ctx, b.message(cluster.FetchSockets, sio.Payload{}))
+		answers, err = n.ask(ctx, RequestAllRooms, b.message(cluster.FetchSockets, sio.Payload{}))
 		for _, m := range answers {
 			for i := range m.Sockets {
 				add(m.Sockets[i].Rooms)

@@ -196,21 +196,21 @@ func (b Broadcast) post(ln *lane, size int, fn func()) error {
 func (b Broadcast) SocketsJoin(rooms ...string) error {
 	rooms = slices.Clone(rooms)
 	b.each(func(s *Socket) { s.joinOnLoop(rooms) })
-	return b.publish(cluster.SocketsJoin, func(m *cluster.Message) { m.Rooms = rooms })
+	return b.publish(RequestJoin, cluster.SocketsJoin, func(m *cluster.Message) { m.Rooms = rooms })
 }
 
 // SocketsLeave takes the sockets out of rooms, on every node.
 func (b Broadcast) SocketsLeave(rooms ...string) error {
 	rooms = slices.Clone(rooms)
 	b.each(func(s *Socket) { s.leaveOnLoop(rooms) })
-	return b.publish(cluster.SocketsLeave, func(m *cluster.Message) { m.Rooms = rooms })
+	return b.publish(RequestLeave, cluster.SocketsLeave, func(m *cluster.Message) { m.Rooms = rooms })
 }
 
 // DisconnectSockets disconnects the sockets from the namespace, or with
 // closeConn closes their connections, on every node.
 func (b Broadcast) DisconnectSockets(closeConn bool) error {
 	b.each(func(s *Socket) { s.disconnectOnLoop(closeConn) })
-	return b.publish(cluster.DisconnectSockets, func(m *cluster.Message) { m.Close = closeConn })
+	return b.publish(RequestDisconnect, cluster.DisconnectSockets, func(m *cluster.Message) { m.Close = closeConn })
 }
 
 // SocketsJoin puts all sockets of the namespace into rooms, on every node.
@@ -246,11 +246,13 @@ func (b Broadcast) each(fn func(*Socket)) {
 }
 
 // publish tells the other nodes, unless the broadcast is local.
-func (b Broadcast) publish(kind cluster.Kind, fill func(*cluster.Message)) error {
+func (b Broadcast) publish(t RequestType, kind cluster.Kind, fill func(*cluster.Message)) error {
 	if b.nsp.node == nil || b.local {
 		return nil
 	}
 	m := b.message(kind, sio.Payload{})
 	fill(m)
-	return b.nsp.node.Publish(m)
+	err := b.nsp.node.Publish(m)
+	b.nsp.server.requestCounts.count(t, err, 0)
+	return err
 }

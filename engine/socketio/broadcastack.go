@@ -223,7 +223,7 @@ func (c *collector) heard(uid string, clients int) {
 		return
 	}
 	c.clients += clients
-	c.away = !c.roll.complete()
+	c.rolledLocked()
 	c.settleLocked()
 }
 
@@ -232,7 +232,8 @@ func (c *collector) heard(uid string, clients int) {
 func (c *collector) nobodyElse(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failed, c.away = err, false
+	c.failed = err
+	c.homeLocked(err)
 	c.settleLocked()
 }
 
@@ -248,8 +249,23 @@ func (c *collector) askNodes() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.roll.call(members)
-	c.away = !c.roll.complete()
+	c.rolledLocked()
 	c.settleLocked()
+}
+
+// rolledLocked ends the waiting for other nodes if all have answered.
+func (c *collector) rolledLocked() {
+	if c.roll.complete() {
+		c.homeLocked(nil)
+	}
+}
+
+// homeLocked ends the waiting for other nodes, and counts what came of it.
+func (c *collector) homeLocked(err error) {
+	if c.away {
+		c.away = false
+		c.nsp.server.requestCounts.count(RequestAcks, err, c.roll.answered())
+	}
 }
 
 func (c *collector) settleLocked() {
@@ -281,6 +297,7 @@ func (c *collector) endLocked(err error) {
 	if c.request != "" {
 		c.nsp.requests.close(c.request)
 	}
+	c.homeLocked(err)
 	if err == nil {
 		err = c.failed
 	}

@@ -253,7 +253,14 @@ func (q *inquiry) result(err error) ([]*cluster.Message, error) {
 
 // ask puts a question to all other nodes and waits for their answers. The error
 // is a *PartialError, ctx's or the cluster's, which comes at once.
-func (n *Namespace) ask(ctx context.Context, m *cluster.Message) ([]*cluster.Message, error) {
+func (n *Namespace) ask(ctx context.Context, t RequestType, m *cluster.Message) ([]*cluster.Message, error) {
+	answers, err := n.askNodes(ctx, m)
+	n.server.requestCounts.count(t, err, len(answers))
+	return answers, err
+}
+
+// askNodes is ask that does not count.
+func (n *Namespace) askNodes(ctx context.Context, m *cluster.Message) ([]*cluster.Message, error) {
 	members, err := n.node.Members(ctx)
 	if err != nil || members.Others == 0 {
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -324,10 +331,11 @@ type clusterState struct {
 	ownRooms bool           // the broker wants to know of the rooms of sockets' ids
 }
 
-// clusterCounts are a server's losses between nodes.
+// clusterCounts are a server's losses between nodes, and its requests to them.
 type clusterCounts struct {
 	clusterLost    atomic.Uint64 // messages that could not be carried out or answered
 	clusterRefused atomic.Uint64 // messages that made no sense
 	clusterGaps    atomic.Uint64
 	clusterGapLost atomic.Uint64
+	requestCounts  requestCounts
 }

@@ -263,6 +263,18 @@ func TestPartialAnswers(t *testing.T) {
 			check("ServerSideEmitWithAck", len(values), err)
 			_, err = srv.EmitWithAck(t.Context(), "e")
 			check("EmitWithAck", x.answers, err)
+			result := socketio.RequestOK
+			if x.want != nil {
+				result = socketio.RequestPartial
+				if x.answers == 0 {
+					result = socketio.RequestTimeout
+				}
+			}
+			var counted requests
+			for _, of := range []socketio.RequestType{socketio.RequestFetchSockets, socketio.RequestAllRooms, socketio.RequestServerSideEmit, socketio.RequestAcks} {
+				counted[of][result] = 1
+			}
+			wantRequests(t, srv, counted)
 		})
 	}
 }

@@ -105,7 +105,7 @@ func (b Broadcast) tellOf(ln *lane) []*RemoteSocket {
 
 // fetchRemote asks the other nodes.
 func (b Broadcast) fetchRemote(ctx context.Context) ([]*RemoteSocket, error) {
-	answers, err := b.nsp.ask(ctx, b.message(cluster.FetchSockets, sio.Payload{}))
+	answers, err := b.nsp.ask(ctx, RequestFetchSockets, b.message(cluster.FetchSockets, sio.Payload{}))
 	var all []*RemoteSocket
 	for _, m := range answers {
 		for i := range m.Sockets {

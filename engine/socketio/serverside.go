@@ -77,7 +77,9 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	if err != nil || n.node == nil {
 		return err
 	}
-	return n.node.Publish(m)
+	err = n.node.Publish(m)
+	n.server.requestCounts.count(RequestServerSideEmit, err, 0)
+	return err
 }
 
 // ServerSideEmitWithAck sends an event to the other nodes and waits for one
@@ -95,7 +97,7 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, n.server.opts.RequestTimeout, ErrTimeout)
 	defer cancel()
-	answers, err := n.ask(ctx, m)
+	answers, err := n.ask(ctx, RequestServerSideEmit, m)
 	values := make([]sio.Value, 0, len(answers))
 	for _, m := range answers {
 		value := sio.RawValue([]byte("null"))

@@ -65,6 +65,8 @@ type Stats struct {
 	ClusterRefused    uint64 // messages of other nodes that made no sense
 	ClusterGaps       uint64 // times that messages of other nodes were lost, or may have been: see OnGap
 	ClusterGapLost    uint64 // messages that were lost so, as far as is known
+	// Requests to other nodes, by RequestType and RequestResult.
+	Requests [requestTypes][requestResults]uint64
 }
 
 // Stats takes a snapshot. Safe from any goroutine.
@@ -98,6 +100,7 @@ func (srv *Server) Stats() Stats {
 		ClusterRefused:    srv.clusterRefused.Load(),
 		ClusterGaps:       srv.clusterGaps.Load(),
 		ClusterGapLost:    srv.clusterGapLost.Load(),
+		Requests:          srv.requestCounts.snapshot(),
 	}
 	srv.mu.RLock()
 	defer srv.mu.RUnlock()
