@@ -31,6 +31,7 @@ type Broker struct {
 	topics   topicsState   // what the nodes of Topics share
 	presence presenceState // what the nodes of Presence share
 	members  membersState  // what those of Members share
+	survey   survey        // what the cluster looks like, for Stats
 
 	ctx    context.Context // ends with Close: no connection is made any more
 	cancel context.CancelFunc
@@ -56,6 +57,7 @@ func Open(ctx context.Context, opts Options) (*Broker, error) {
 	b := &Broker{opts: opts, location: location, log: opts.Logger}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.link = &link{b: b}
+	b.survey.init()
 	if err := b.open(ctx); err != nil {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -78,6 +80,7 @@ func (b *Broker) open(ctx context.Context) error {
 	if err := b.hub.start(ctx); err != nil {
 		return fmt.Errorf("redis: %v: %w", b.location, err)
 	}
+	b.wg.Go(b.surveyAll)
 	return nil
 }
 

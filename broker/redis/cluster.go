@@ -16,6 +16,15 @@ func (c redisCluster) Join(namespace string, r broker.ClusterReceiver) (broker.C
 	if c.b.isClosed() {
 		return nil, broker.ErrClosed
 	}
+	node, err := c.join(namespace, r)
+	if err != nil {
+		return nil, err
+	}
+	c.b.survey.joined(namespace, node)
+	return node, nil
+}
+
+func (c redisCluster) join(namespace string, r broker.ClusterReceiver) (broker.ClusterNode, error) {
 	switch c.b.opts.Adapter {
 	case Classic:
 		return newClassicNode(c.b, namespace, r), nil

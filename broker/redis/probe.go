@@ -133,7 +133,9 @@ func (p *prober) returned(n uint64) bool {
 		return false
 	}
 	p.pending = false
-	p.s.c.probe.pass(time.Since(p.sent))
+	lag := time.Since(p.sent)
+	p.s.c.h.b.count.lags.observe(lag)
+	p.s.c.probe.pass(lag)
 	return true
 }
 

@@ -12,6 +12,15 @@ type Stats struct {
 	// Up and Lag are Health's.
 	Up  bool
 	Lag time.Duration
+	// Lags are of all probes.
+	Lags LagStats
+	// Nodes are the Socket.IO servers of the cluster, this one included, as they were
+	// counted last, which is seldom; 0: not known.
+	Nodes int
+	// StreamWindow is how old the oldest entry is that the streams adapter still has,
+	// in the stream where it is youngest; likewise. Below 0: not known, no entries, or
+	// another adapter.
+	StreamWindow time.Duration
 
 	// Sent counts commands of the lanes that a server took.
 	Sent uint64
@@ -88,6 +97,7 @@ type counters struct {
 	gaps                                     [broker.Overflow + 1]atomic.Uint64 // by reason
 	lostOverflow, lostMalformed, lostTrimmed atomic.Uint64
 	cacheHits, cacheMisses, invalidations    atomic.Uint64
+	lags                                     lags
 }
 
 // gap counts one that a listener is told.
@@ -116,7 +126,8 @@ func (b *Broker) Stats() Stats {
 	c := &b.count
 	health := b.Health()
 	s := Stats{
-		Up: health.Up, Lag: health.Lag,
+		Up: health.Up, Lag: health.Lag, Lags: c.lags.stats(),
+		Nodes: int(b.survey.nodes.Load()), StreamWindow: time.Duration(b.survey.window.Load()),
 		Sent:     c.sent.Load(),
 		Received: c.received.Load(), Unwanted: c.unwanted.Load(),
 		SendErrors: SendErrors{
