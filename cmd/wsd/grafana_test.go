@@ -22,8 +22,8 @@ var dashboardRows = []dashboardRow{
 	}},
 	{"Messages", []panel{
 		{"WebSocket messages", "mps", []query{
-			{`sum by (op) (rate(wsd_messages_received_total{$of}[$__rate_interval]))`, "{{op}} received"},
-			{`sum by (op) (rate(wsd_messages_sent_total{$of}[$__rate_interval]))`, "{{op}} sent"}}},
+			{`sum by (kind, op) (rate(wsd_messages_received_total{$of}[$__rate_interval]))`, "{{kind}} {{op}} received"},
+			{`sum by (kind, op) (rate(wsd_messages_sent_total{$of}[$__rate_interval]))`, "{{kind}} {{op}} sent"}}},
 		{"Bytes", "Bps", []query{
 			{`sum by (transport) (rate(wsd_bytes_received_total{$of}[$__rate_interval]))`, "{{transport}} received"},
 			{`sum by (transport) (rate(wsd_bytes_sent_total{$of}[$__rate_interval]))`, "{{transport}} sent"}}},
@@ -48,7 +48,13 @@ var dashboardRows = []dashboardRow{
 	}},
 	{"Redis", []panel{
 		{"Up", "bool", []query{{`wsd_broker_up{$of}`, "{{instance}}"}}},
-		{"Probes", "s", []query{{`wsd_broker_lag_seconds{$of}`, "{{instance}}"}}},
+		{"Probes, p50 and p99", "s", quantiles("wsd_broker_lag_seconds")},
+		{"Last probe", "s", []query{{`wsd_broker_last_lag_seconds{$of}`, "{{instance}}"}}},
+		{"Servers", "short", []query{{`wsd_cluster_nodes{$of}`, "seen by {{instance}}"}}},
+		{"Requests to servers", "reqps", []query{{`sum by (type, result) (rate(wsd_cluster_requests_total{$of}[$__rate_interval])) > 0`, "{{type}}: {{result}}"}}},
+		{"How far streams reach", "s", []query{
+			{`wsd_stream_window_seconds{$of}`, "{{instance}}"},
+			{`max (wsd_recovery_limit_seconds{$of})`, "wanted for recovery"}}},
 		{"Messages", "mps", []query{
 			{`sum (rate(wsd_broker_sent_total{$of}[$__rate_interval]))`, "sent"},
 			{`sum (rate(wsd_broker_received_total{$of}[$__rate_interval]))`, "received"},
@@ -78,8 +84,8 @@ type (
 
 // quantiles asks for the median and the 99th percentile of a histogram.
 func quantiles(name string) (all []query) {
-	for _, q := range []string{"0.5", "0.99"} {
-		all = append(all, query{fmt.Sprintf(`histogram_quantile(%s, sum by (le) (rate(%s_bucket{$of}[$__rate_interval])))`, q, name), "p" + q[2:]})
+	for _, q := range []struct{ share, legend string }{{"0.5", "p50"}, {"0.99", "p99"}} {
+		all = append(all, query{fmt.Sprintf(`histogram_quantile(%s, sum by (le) (rate(%s_bucket{$of}[$__rate_interval])))`, q.share, name), q.legend})
 	}
 	return all
 }

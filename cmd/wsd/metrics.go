@@ -50,6 +50,7 @@ func (s *server) registerMetrics() {
 		of(func() uint64 { return now.app.Unanswered }))
 	if s.redis != nil {
 		s.brokerMetrics(now)
+		s.clusterMetrics(now)
 	}
 }
 

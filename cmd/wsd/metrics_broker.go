@@ -9,7 +9,9 @@ import (
 func (s *server) brokerMetrics(now *snapshot) {
 	m, b := &s.metrics, &now.broker
 	m.Gauge("wsd_broker_up", "1 while probes prove that messages pass between servers.", func() float64 { return bit(b.Up) })
-	m.Gauge("wsd_broker_lag_seconds", "How long the last probe took that was published and came back.",
+	m.HistogramVec("wsd_broker_lag_seconds", "How long probes took that were published and came back.", nil,
+		func(emit metrics.EmitHistogram) { emitLags(emit, &b.Lags) })
+	m.Gauge("wsd_broker_last_lag_seconds", "How long the last of them took.",
 		of(func() float64 { return b.Lag.Seconds() }))
 	m.Counter("wsd_broker_sent_total", "Commands of publishers that Redis took.", of(func() uint64 { return b.Sent }))
 	m.CounterVec("wsd_broker_send_errors_total", "Commands of publishers that did not get through, by what is known of them.", []string{"reason"},

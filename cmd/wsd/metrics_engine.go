@@ -9,15 +9,15 @@ import (
 // engineMetrics are about what flows through WebSockets.
 func (s *server) engineMetrics(now *snapshot) {
 	m := &s.metrics
-	m.CounterVec("wsd_messages_received_total", "WebSocket messages received, those that carry Socket.IO included.", []string{"op"},
+	m.CounterVec("wsd_messages_received_total", "WebSocket messages received: of raw WebSocket paths, and those that carry Engine.IO.", []string{"kind", "op"},
 		func(emit metrics.Emit) {
-			emit(float64(now.total.MessagesIn-now.total.BinaryIn), "text")
-			emit(float64(now.total.BinaryIn), "binary")
+			t := &now.total
+			emitMessages(emit, t.MessagesIn-t.BinaryIn, t.BinaryIn, t.LayeredIn)
 		})
-	m.CounterVec("wsd_messages_sent_total", "WebSocket messages sent or queued, those that carry Socket.IO included.", []string{"op"},
+	m.CounterVec("wsd_messages_sent_total", "WebSocket messages sent or queued, likewise.", []string{"kind", "op"},
 		func(emit metrics.Emit) {
-			emit(float64(now.total.FramesByOp[engine.Text]), "text")
-			emit(float64(now.total.FramesByOp[engine.Binary]), "binary")
+			t := &now.total
+			emitMessages(emit, t.FramesByOp[engine.Text], t.FramesByOp[engine.Binary], t.LayeredOut)
 		})
 	m.CounterVec("wsd_control_frames_sent_total", "Control frames sent or queued.", []string{"op"},
 		func(emit metrics.Emit) {
@@ -46,6 +46,15 @@ func (s *server) engineMetrics(now *snapshot) {
 		of(func() uint64 { return now.total.Panics + now.sio.Engine.Panics + now.sio.Panics }))
 	s.topicMetrics(now)
 	s.backpressureMetrics(now)
+}
+
+// emitMessages emits the messages of all connections by kind. Both counts of a loop
+// are taken at the same moment: what is not Socket.IO's never falls.
+func emitMessages(emit metrics.Emit, text, binary uint64, sio engine.Layered) {
+	emit(float64(text-sio.Text), "raw", "text")
+	emit(float64(binary-sio.Binary), "raw", "binary")
+	emit(float64(sio.Text), "sio", "text")
+	emit(float64(sio.Binary), "sio", "binary")
 }
 
 // topicMetrics are about what is published to raw topics.

@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"github.com/fe4bcecb/wsd/broker/redis"
 	"github.com/fe4bcecb/wsd/cmd/wsd/metrics"
 	"github.com/fe4bcecb/wsd/engine"
 )
@@ -24,6 +25,17 @@ func emitHistogram(emit metrics.EmitHistogram, h *engine.Histogram, bounds engin
 		buckets[float64(upper)/unit] = count
 	}
 	emit(count+h.Counts[len(bounds)], float64(h.Sum)/unit, buckets, labels...)
+}
+
+// emitLags emits what the broker has counted.
+func emitLags(emit metrics.EmitHistogram, lags *redis.LagStats) {
+	var count uint64
+	buckets := make(map[float64]uint64, len(redis.LagBounds))
+	for i, upper := range redis.LagBounds {
+		count += lags.Counts[i]
+		buckets[upper.Seconds()] = count
+	}
+	emit(count+lags.Counts[len(redis.LagBounds)], lags.Sum.Seconds(), buckets)
 }
 
 // times registers a histogram of times without labels.

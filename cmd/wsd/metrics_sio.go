@@ -57,6 +57,8 @@ func (s *server) sioMetrics(now *snapshot) {
 			emit(float64(now.sio.RecoveriesFailed-now.sio.RecoveriesLate), "no_session")
 			emit(float64(now.sio.RecoveriesLate), "trimmed")
 		})
+	m.Gauge("wsd_recovery_limit_seconds", "How long a Socket.IO client may be away and still get what it missed (--recovery); 0: off.",
+		func() float64 { return s.sioFlags.Recovery.Seconds() })
 	m.CounterVec("wsd_recovery_unlogged_total", "What the cluster's log did not take: events sent without an offset, sockets that can't return.", []string{"what"},
 		func(emit metrics.Emit) {
 			emit(float64(now.sio.Unlogged), "event")

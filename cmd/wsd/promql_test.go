@@ -31,7 +31,7 @@ var (
 	exprNames  = regexp.MustCompile(`\b(websocket_connections|(?:wsd|process|go)_[a-z0-9_]+)(\{[^}]*\})?(\[[^\]]+\])?`)
 	exprLabels = regexp.MustCompile(`\b(?:by|on|without) \(([^)]*)\)`)
 	exprMatch  = regexp.MustCompile(`([a-z_]+)(=|!=|=~|!~)"([^"]*)"`)
-	overTime   = regexp.MustCompile(`\b(rate|increase|irate|changes|min_over_time|max_over_time)\($`)
+	overTime   = regexp.MustCompile(`\b(rate|increase|irate|changes|min_over_time|max_over_time|delta)\($`)
 )
 
 // targetLabels are put on by Prometheus, le by histograms.

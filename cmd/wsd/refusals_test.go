@@ -29,18 +29,11 @@ func serveLogging(t *testing.T, args ...string) (*running, *lockedBuffer) {
 // metric reads one series, such as `x_total{reason="ip"}`.
 func (r *running) metric(series string) float64 {
 	r.t.Helper()
-	_, text := r.askAdmin(http.MethodGet, "/metrics", "")
-	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), series+" "); ok {
-			n, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				r.t.Fatalf("%s: %v", line, err)
-			}
-			return n
-		}
+	value, ok := r.told(series)
+	if !ok {
+		r.t.Fatalf("no %s", series)
 	}
-	r.t.Fatalf("no %s", series)
-	return 0
+	return value
 }
 
 func rejected(why reason) string {

@@ -13,11 +13,11 @@ import (
 // A name that ends in a star stands for what begins so.
 var (
 	largest = []string{
-		"wsd_broker_lag_seconds", "wsd_draining", "wsd_insecure_switches", "wsd_memory_short", "wsd_namespaces", "wsd_ready", "wsd_stats_stale",
+		"wsd_broker_last_lag_seconds", "wsd_cluster_nodes", "wsd_draining", "wsd_insecure_switches", "wsd_memory_short", "wsd_namespaces", "wsd_ready", "wsd_recovery_limit_seconds", "wsd_stats_stale",
 		"go_gc_gogc_percent", "go_gc_gomemlimit_bytes", "process_max_fds", "process_virtual_memory_max_bytes",
 	}
 	smallest = []string{
-		"wsd_broker_up", "wsd_config_last_reload_successful", "wsd_config_last_reload_success_timestamp_seconds", "process_start_time_seconds",
+		"wsd_broker_up", "wsd_config_last_reload_successful", "wsd_config_last_reload_success_timestamp_seconds", "process_start_time_seconds", "wsd_stream_window_seconds",
 	}
 )
 

@@ -47,8 +47,8 @@ func worker(n int) string {
 websocket_connections %[1]d
 # TYPE wsd_broker_up gauge
 wsd_broker_up %[2]d
-# TYPE wsd_broker_lag_seconds gauge
-wsd_broker_lag_seconds %[1]d
+# TYPE wsd_broker_last_lag_seconds gauge
+wsd_broker_last_lag_seconds %[1]d
 # TYPE wsd_build_info gauge
 wsd_build_info{version="v"} 1
 # TYPE wsd_refused_total counter
@@ -80,7 +80,7 @@ func TestMerge(t *testing.T) {
 	}
 	both := map[int]int{1: 100, 2: 200}
 	want(merge(map[int]string{1: worker(3), 2: worker(4)}, both), `websocket_connections 7
-wsd_broker_lag_seconds 4
+wsd_broker_last_lag_seconds 4
 wsd_broker_up 0
 wsd_build_info{version="v"} 1
 wsd_loop_messages_total{loop="1/0"} 3
@@ -102,7 +102,7 @@ wsd_worker_up{worker="1"} 1
 	}
 	// Another one is in its place.
 	want(merge(map[int]string{1: worker(5), 2: worker(1)}, map[int]int{1: 100, 2: 201}), `websocket_connections 6
-wsd_broker_lag_seconds 5
+wsd_broker_last_lag_seconds 5
 wsd_broker_up 1
 wsd_build_info{version="v"} 1
 wsd_loop_messages_total{loop="1/0"} 5
