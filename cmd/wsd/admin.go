@@ -178,7 +178,6 @@ func (s *server) adminRoutes(mux *http.ServeMux) {
 	s.reloadMetrics()
 	s.apiRoutes(mux)
 	s.metricsRoutes(mux)
-	s.overviewRoutes(mux)
 	s.pprofRoutes(mux)
 }
 

@@ -15,7 +15,8 @@ func (s *server) apiRoutes(mux *http.ServeMux) {
 	a := api.New(api.Options{
 		App: s.app, IO: s.sio.io, PubSub: s.pubsub, Redis: s.redis, ServerID: s.sioFlags.ServerID,
 		Who: whoIs, EndUser: s.endUser, Connections: s.connections, Drain: s.beginDrain,
-		MaxBody: int64(s.APIMaxBody), KeepAnswers: s.APIKeepAnswers, Logger: s.log,
+		Overview: func(ctx context.Context, since uint64) any { return s.monitor.overview(ctx, since) },
+		MaxBody:  int64(s.APIMaxBody), KeepAnswers: s.APIKeepAnswers, Logger: s.log,
 	})
 	a.Register(mux)
 	a.Count(&s.metrics)

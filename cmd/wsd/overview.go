@@ -1,11 +1,6 @@
 package main
 
-import (
-	"encoding/json"
-	"net/http"
-	"strconv"
-	"time"
-)
+import "time"
 
 // overview is the answer to GET /v1/overview: what the dashboard and wsd top show.
 // Durations are in milliseconds, sizes in bytes, rates per second.
@@ -193,17 +188,4 @@ type history struct {
 	Columns []string    `json:"columns"`
 	Next    uint64      `json:"next"` // what to ask for next as ?since=
 	Rows    [][]float64 `json:"rows"`
-}
-
-// overviewRoutes serves /v1/overview. ?since=N leaves out the history that an
-// answer with "next": N had.
-func (s *server) overviewRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/overview", func(w http.ResponseWriter, r *http.Request) {
-		since, _ := strconv.ParseUint(r.URL.Query().Get("since"), 10, 64) // 0: all of it
-		h := w.Header()
-		h.Set("Content-Type", "application/json")
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
-		_ = json.NewEncoder(w).Encode(s.monitor.overview(r.Context(), since)) // the client may be gone
-	})
 }

@@ -127,6 +127,15 @@ func TestAPIEmit(t *testing.T) {
 	}
 	near.expect("silence", 0, 1)
 
+	var seen struct {
+		Nodes   []any
+		History struct{ Next uint64 }
+	}
+	testkit.Eventually(t, func() bool {
+		a.get(200, fmt.Sprintf("/v1/overview?since=%d", seen.History.Next), &seen)
+		return len(seen.Nodes) == 2
+	}, patience)
+
 	var u struct {
 		Online      bool
 		Connections []struct{ ID, Server string }

@@ -258,6 +258,7 @@ func TestAPIRefuses(t *testing.T) {
 		}
 	}
 	a.get(404, "/v1/nothing", nil)
+	a.get(404, "/v1/workers", nil)
 	a.get(404, "/v1/", nil)
 	for path, bodies := range map[string][]string{
 		"/v1/publish": {
@@ -290,7 +291,7 @@ func TestAPIRefuses(t *testing.T) {
 	for _, path := range []string{
 		"/v1/connections?limit=0", "/v1/connections?limit=1001", "/v1/connections?limit=x", "/v1/connections?slow=yes",
 		"/v1/connections?kind=tcp", "/v1/connections?nosuch=1", "/v1/connections?limit=1&limit=2", "/v1/rooms?limit=-1",
-		"/v1/topics?nsp=/", "/v1/nodes?x", "/v1/users/connections", "/v1/connections?%zz",
+		"/v1/topics?nsp=/", "/v1/nodes?x", "/v1/overview?since=x", "/v1/overview?since=-1", "/v1/workers?x", "/v1/users/connections", "/v1/connections?%zz",
 	} {
 		a.get(400, path, nil)
 	}

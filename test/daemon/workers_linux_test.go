@@ -119,6 +119,11 @@ func openSession(t *testing.T, c *rawws.Conn) string {
 // workers are told by cookie, and their numbers add up.
 func TestWorkers(t *testing.T) {
 	p := startWorkers(t)
+	t.Run("as described", func(t *testing.T) {
+		a := apiOf(t, p, "")
+		a.get(200, "/v1/workers", nil)
+		a.get(200, "/v1/overview", nil)
+	})
 	t.Run("npm clients", func(t *testing.T) {
 		const clients = 24
 		c := gather(t, crowdSettings{

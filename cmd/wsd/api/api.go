@@ -38,6 +38,9 @@ type Options struct {
 	// EndUser ends a user's connections on all servers, with revoke also the tokens
 	// that the user has now. closed counts those of this server.
 	EndUser func(ctx context.Context, user string, revoke bool) (closed int, err error)
+	// Overview is what the server tells of itself and of the others, with the history
+	// since that an answer before named as the next.
+	Overview func(ctx context.Context, since uint64) any
 	// MaxBody bounds a request's body in bytes.
 	MaxBody int64
 	// KeepAnswers is how long a request with an idempotency key is remembered.
@@ -90,6 +93,8 @@ func (a *API) table() []*route {
 		get("/v1/topics", a.topics, "limit"),
 		get("/v1/users/{id}", a.user),
 		get("/v1/nodes", a.nodes),
+		get("/v1/overview", a.overview, "since"),
+		get("/v1/workers", noWorkers),
 		{method: http.MethodGet, path: "/v1/openapi.yaml", raw: serveDescription},
 	}
 }

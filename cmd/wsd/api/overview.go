@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -182,6 +183,22 @@ func (a *API) nodes(ctx context.Context, _ *http.Request, _ url.Values) (any, er
 		out.Nodes = append(out.Nodes, Node{n.Name, n.Started.UTC(), n.Name == a.opts.ServerID})
 	}
 	return out, nil
+}
+
+func (a *API) overview(ctx context.Context, _ *http.Request, query url.Values) (any, error) {
+	var since uint64
+	if query.Has("since") {
+		var err error
+		if since, err = strconv.ParseUint(query.Get("since"), 10, 64); err != nil {
+			return nil, badRequest("since: want the number that an answer before had as history.next")
+		}
+	}
+	return a.opts.Overview(ctx, since), nil
+}
+
+// noWorkers answers where nobody stands in front who has some.
+func noWorkers(context.Context, *http.Request, url.Values) (any, error) {
+	return nil, notFound("this server has no workers: see --workers")
 }
 
 func (a *API) drain(_ context.Context, _ *DrainRequest) (any, error) {

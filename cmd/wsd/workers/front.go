@@ -106,7 +106,7 @@ func (f *Front) Register(mux *http.ServeMux) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.GathererFunc(f.gather),
 		promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes}))
 	mux.HandleFunc("GET /v1/workers", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]any{"server": f.s.opts.ServerID, "workers": f.s.Infos()})
+		answer(w, http.StatusOK, List{f.s.opts.ServerID, f.s.Infos()})
 	})
 	for path, merge := range map[string]func(parts []told, limit int) any{
 		"/v1/connections": mergeConnections, "/v1/rooms": mergeCounts("rooms", "members"), "/v1/topics": mergeCounts("topics", "subscribers"),

@@ -478,6 +478,12 @@ type Info struct {
 	State
 }
 
+// List is the answer to GET /v1/workers.
+type List struct {
+	Server  string `json:"server"`
+	Workers []Info `json:"workers"`
+}
+
 // Infos describe the workers.
 func (s *Supervisor) Infos() []Info {
 	var all []Info
