@@ -226,7 +226,7 @@ func (a *App) place(fd int, here *Loop) {
 // accepted begins a connection.
 func (l *Loop) accepted(fd int) {
 	l.stats.Accepted++
-	c := &Conn{fd: int32(fd), flags: notOpen, since: l.micros()}
+	c := &Conn{fd: int32(fd), flags: notOpen | l.app.newcomer, since: l.micros()}
 	if err := l.attach(c); err != nil {
 		l.stats.Closed[CauseHandshake]++
 		closeSocket(fd)

@@ -12,6 +12,11 @@ import (
 
 // receiveHead gathers a request head and acts on it when it is whole.
 func (c *Conn) receiveHead(data []byte) {
+	if c.flags&unheaded != 0 {
+		if data = c.receiveProxyHeader(data); len(data) == 0 {
+			return
+		}
+	}
 	searched := 0
 	if c.in != nil {
 		searched = len(c.in.raw)

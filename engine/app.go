@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -63,6 +64,14 @@ type Options struct {
 	// loop, or where it has none yet on any goroutine: it must not block. nil:
 	// nobody does.
 	Refused func(Refusal)
+	// ProxyHeader reports whether the connections of a peer begin with a header of the
+	// PROXY protocol, version 2, before TLS where there is some. The address that it
+	// tells is then the connection's everywhere; a connection without one, or with one
+	// that can't be read, is refused. Of other peers such a header is a bad request.
+	// peer is the zero value where there is none, as on a Unix socket. ProxyHeader is
+	// called when the first bytes arrive, on a loop or another goroutine, and must not
+	// block. nil: there are no such proxies, and nobody is asked.
+	ProxyHeader func(peer netip.Addr) bool
 	// ReusePort lets several processes listen on one address (SO_REUSEPORT).
 	ReusePort bool
 	// Exclusive promises that the process does nothing beside the loops that is
@@ -85,6 +94,7 @@ type App struct {
 	epoch          time.Time // from which the loops' clocks count
 	handshakeTicks uint32
 	decisionTicks  uint32
+	newcomer       flags // of connections of which nothing was read
 	routes         routes
 	mux            *http.ServeMux
 	mistake        error // the first of registration
@@ -154,6 +164,9 @@ func New(opts Options) *App {
 		topics:         registry{topics: map[string]*interest{}, loops: opts.Loops},
 		joined:         map[string]bool{},
 		quit:           make(chan struct{}),
+	}
+	if opts.ProxyHeader != nil {
+		a.newcomer = unheaded
 	}
 	a.SetMaxConnections(opts.MaxConnections)
 	a.SetMaxHTTP(opts.MaxHTTP)

@@ -65,6 +65,10 @@ const (
 	peerClosed
 	// counted: it counts towards MaxConnections.
 	counted
+	// unheaded: what comes first may be a PROXY header.
+	unheaded
+	// proxied: its address is what a PROXY header told.
+	proxied
 	// heeded: messages are delivered although our Close frame is out.
 	heeded
 
@@ -157,7 +161,7 @@ func (c *Conn) Subprotocol() string {
 	return c.ext.subprotocol
 }
 
-// RemoteAddr is the peer's address; the zero value on a transport that has
+// RemoteAddr is the peer's address, or the one that its PROXY header told; the zero value on a transport that has
 // none (a Unix socket, a pipe), and when it is first asked for after the
 // connection broke.
 func (c *Conn) RemoteAddr() netip.AddrPort {
@@ -193,9 +197,14 @@ func (c *Conn) lookUpAddrs() {
 
 func (c *Conn) transportAddrs() (local, remote netip.AddrPort) {
 	if c.flags&onStream != 0 {
-		return c.ext.stream.addrs()
+		local, remote = c.ext.stream.addrs()
+	} else {
+		local, remote = socketAddrs(int(c.fd))
 	}
-	return socketAddrs(int(c.fd))
+	if c.flags&proxied != 0 {
+		remote = c.ext.remote
+	}
+	return local, remote
 }
 
 // BufferedAmount is how many bytes wait to be sent, corked ones and those of

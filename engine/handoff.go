@@ -1,21 +1,33 @@
 package engine
 
 import (
-	"bytes"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
+
+	"github.com/fe4bcecb/wsd/codec/proxyproto"
 )
 
 // Adopt serves a connection of which data was read elsewhere: by another App's
 // Detach, in this process or another one. Nothing of it may have been answered but
 // whole requests before data. The App closes nc, also when it returns an error: a
 // mistake of registration, or ErrShutdown.
+//
+// With Options.ProxyHeader, which both Apps need or neither, Detach puts the address
+// in front of data as a PROXY header, and Adopt believes it whoever the peer is. Without
+// data the connection is served as one that was accepted.
 func (a *App) Adopt(nc net.Conn, data []byte) error {
 	if err := a.start(); err != nil {
 		_ = nc.Close()
 		return err
 	}
-	a.inject(nc, data, 0)
+	f, source := a.newcomer, netip.AddrPort{}
+	if len(data) > 0 {
+		f = 0
+		source, data = a.takeProxyHeader(data)
+	}
+	a.inject(nc, data, f, source)
 	return nil
 }
 
@@ -29,7 +41,7 @@ func (u *Handshake) Detach(give func(nc net.Conn, data []byte)) error {
 		return ErrDecided
 	}
 	u.decided = true
-	u.conn.leave(&departure{give: give, data: append(bytes.Clone(u.head), u.rest...)})
+	u.conn.leave(&departure{give: give, data: slices.Concat(u.conn.proxyHeader(), u.head, u.rest)})
 	return nil
 }
 
@@ -38,18 +50,28 @@ func (u *Handshake) Detach(give func(nc net.Conn, data []byte)) error {
 // must not have been read, nor the response begun. When it returns an error the
 // handler still has to answer.
 func Detach(w http.ResponseWriter, r *http.Request) (net.Conn, []byte, error) {
+	nc, p, data, err := detach(w, r)
+	if err == nil && p != nil && p.headed {
+		data = append(proxyproto.Append(nil, p.source), data...)
+	}
+	return nc, data, err
+}
+
+// detach is Detach without the header. p is what the App had given to net/http, nil
+// where somebody else's server has the connection.
+func detach(w http.ResponseWriter, r *http.Request) (nc net.Conn, p *prefixed, data []byte, err error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	data := requestHead(r)
+	data = requestHead(r)
 	if n := rw.Reader.Buffered(); n > 0 {
 		ahead, _ := rw.Reader.Peek(n)
 		data = append(data, ahead...)
 	}
-	if p, ok := nc.(*prefixed); ok {
+	if p, _ = nc.(*prefixed); p != nil {
 		data = append(data, p.first...)
 		nc = p.Conn
 	}
-	return nc, data, nil
+	return nc, p, data, nil
 }

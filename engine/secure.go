@@ -19,8 +19,9 @@ const (
 	plainRest   = 64 << 10
 )
 
-// secure performs the handshake of a connection with TLS, within HandshakeTimeout.
-// It returns false when the connection is over.
+// secure performs the handshake of a connection with TLS, behind a PROXY header where
+// there is to be one, both within HandshakeTimeout. It returns false when the connection
+// is over.
 func (s *stream) secure() bool {
 	t, ok := s.nc.(*tls.Conn)
 	if !ok {
@@ -29,6 +30,9 @@ func (s *stream) secure() bool {
 	a := s.loop.Load().app
 	ctx, cancel := context.WithTimeout(context.Background(), a.opts.HandshakeTimeout)
 	defer cancel()
+	if s.unheaded && !s.readProxyHeader(ctx, t.NetConn()) {
+		return false
+	}
 	err := t.HandshakeContext(ctx)
 	if err == nil {
 		return true

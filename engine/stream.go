@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync"
@@ -25,9 +26,10 @@ const (
 // loop. One goroutine reads and hands each chunk to the loop, another writes.
 // Callbacks still run on the loop. It costs two goroutines and their buffers.
 type stream struct {
-	nc   net.Conn
-	conn *Conn
-	loop atomic.Pointer[Loop]
+	nc       net.Conn
+	conn     *Conn
+	loop     atomic.Pointer[Loop]
+	unheaded bool // see secure
 
 	mu       sync.Mutex
 	changed  sync.Cond // out or finished
@@ -48,15 +50,21 @@ func (a *App) ServeConn(nc net.Conn) error {
 		_ = nc.Close()
 		return err
 	}
-	a.serveStream(nc, nil, 0)
+	a.serveStream(nc, nil, a.newcomer, netip.AddrPort{})
 	return nil
 }
 
-// serveStream serves nc, of which first was read already.
-func (a *App) serveStream(nc net.Conn, first []byte, f flags) {
+// serveStream serves nc, of which first was read already; source is the address that a
+// PROXY header told.
+func (a *App) serveStream(nc net.Conn, first []byte, f flags, source netip.AddrPort) {
 	s := &stream{nc: nc}
+	if _, encrypted := nc.(*tls.Conn); encrypted && f&unheaded != 0 {
+		s.unheaded = true // its header comes before TLS, and so before what the loop gets
+		f &^= unheaded
+	}
 	s.changed.L = &s.mu
 	s.conn = &Conn{fd: -1, flags: notOpen | onStream | f, ext: &extension{stream: s}}
+	s.conn.setProxySource(source)
 	l := a.lightestLoop()
 	s.loop.Store(l)
 	if !l.post(func() {
@@ -299,10 +307,20 @@ func netAddr(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// prefixed is a net.Conn of which some bytes were read already.
+// prefixed is a net.Conn of which some bytes were read already, a PROXY header perhaps.
 type prefixed struct {
 	net.Conn
-	first []byte
+	first  []byte
+	source netip.AddrPort // what the header told; the zero value: nothing
+	headed bool           // Detach has to pass that on
+}
+
+// RemoteAddr is what requests have as their address.
+func (p *prefixed) RemoteAddr() net.Addr {
+	if p.source.IsValid() {
+		return net.TCPAddrFromAddrPort(p.source)
+	}
+	return p.Conn.RemoteAddr()
 }
 
 func (p *prefixed) Read(b []byte) (int, error) {

@@ -59,7 +59,11 @@ func (c *Conn) timedOut() {
 			c.destroy(CauseHandshake, 0, "")
 			return
 		}
-		c.turnAway(RefusedRequest, 408, "the request took too long")
+		text := "the request took too long"
+		if c.flags&unheaded != 0 {
+			text = lateHeader
+		}
+		c.turnAway(RefusedRequest, 408, text)
 	case stateDeferred:
 		c.turnAway(RefusedDecision, 503, "the decision took too long")
 	case stateOpen:

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -135,13 +136,14 @@ func (w *web) admit(limit int) bool {
 // whether net/http has it; otherwise it is closed.
 func (a *App) serveHTTP(c *Conn, data []byte) bool {
 	nc, err := c.takeNetConn()
+	p := &prefixed{Conn: nc, first: data, source: c.proxySource(), headed: a.opts.ProxyHeader != nil}
 	if err == nil && c.flags&onStream == 0 && a.connTakesKept(nc) {
 		// The socket has a new number, and its old one goes to the next client.
-		a.refuseConn(nc)
+		a.refuseConn(p)
 		a.web.open.Add(-1)
 		return false
 	}
-	if err == nil && a.web.give(&prefixed{Conn: nc, first: data}) {
+	if err == nil && a.web.give(p) {
 		return true
 	}
 	if err == nil {
@@ -242,11 +244,15 @@ func (a *App) Upgrade(w http.ResponseWriter, r *http.Request) error {
 	if err := a.start(); err != nil {
 		return err
 	}
-	nc, data, err := Detach(w, r)
+	nc, p, data, err := detach(w, r)
 	if err != nil {
 		return err
 	}
-	a.inject(nc, data, reinjected)
+	source := netip.AddrPort{}
+	if p != nil {
+		source = p.source
+	}
+	a.inject(nc, data, reinjected, source)
 	return nil
 }
 
@@ -265,11 +271,12 @@ func requestHead(r *http.Request) []byte {
 	return b.Bytes()
 }
 
-// inject gives a connection to a loop, with the bytes read so far.
-func (a *App) inject(nc net.Conn, data []byte, f flags) {
+// inject gives a connection to a loop, with the bytes read so far, and the address that
+// its PROXY header told.
+func (a *App) inject(nc net.Conn, data []byte, f flags, source netip.AddrPort) {
 	fd, err := descriptor(nc)
 	if err != nil {
-		a.serveStream(nc, data, f)
+		a.serveStream(nc, data, f, source)
 		return
 	}
 	_ = nc.Close()
@@ -280,6 +287,7 @@ func (a *App) inject(nc net.Conn, data []byte, f flags) {
 	l := a.lightestLoop()
 	if !l.post(func() {
 		c := &Conn{fd: int32(fd), flags: notOpen | f, since: l.micros()}
+		c.setProxySource(source)
 		if err := l.attach(c); err != nil {
 			closeSocket(fd)
 			return
