@@ -144,6 +144,11 @@ func parseHop(text string) (netip.Addr, bool) {
 // trust holds the proxies, which a reload replaces.
 type trust struct{ atomic.Pointer[proxies] }
 
+// believes reports whether a peer is a proxy that may tell who its clients are.
+func (t *trust) believes(peer netip.Addr) bool {
+	return t.Load().trusts(peer.Unmap().WithZone(""))
+}
+
 // ofHandshake is who sends a WebSocket handshake.
 func (t *trust) ofHandshake(u *engine.Handshake) caller {
 	return t.Load().caller(u.RemoteAddr().Addr(), u.TLS(), u.HeaderValues)
@@ -158,7 +163,7 @@ func (t *trust) ofRequest(r *engineio.Request) caller {
 // client is engineio.Options.Client.
 func (t *trust) client(r *engineio.Request) (address string, secure bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr())
-	if err != nil || !t.Load().trusts(peer.Addr().Unmap().WithZone("")) {
+	if err != nil || !t.believes(peer.Addr()) {
 		return r.RemoteAddr(), r.Secure()
 	}
 	c := t.ofRequest(r)

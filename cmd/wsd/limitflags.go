@@ -12,6 +12,7 @@ import (
 type limitFlags struct {
 	TrustedProxies      []string `name:"trusted-proxies" placeholder:"CIDR" help:"Networks or addresses of proxies that are believed about who their clients are. Repeatable. Default: none."`
 	ForwardedHeader     string   `name:"forwarded-header" enum:"x-forwarded-for,forwarded" default:"x-forwarded-for" help:"What those proxies tell it by: x-forwarded-for (with X-Forwarded-Proto) or forwarded. The other one is not looked at. Default ${default}."`
+	ProxyProtocol       bool     `name:"proxy-protocol" help:"Connections of those proxies begin with a PROXY protocol header, version 2, which tells who their client is: send-proxy-v2 of HAProxy, the PROXY protocol of network load balancers."`
 	MaxConnectionsPerIP int      `name:"max-connections-per-ip" default:"0" placeholder:"N" help:"Connections of one IPv4 address, or one IPv6 /64; 0: no limit."`
 	HandshakesPerSecond float64  `name:"handshakes-per-second" default:"0" placeholder:"N" help:"New connections a second, and as many at once; 0: no limit."`
 	HandshakesPerIP     float64  `name:"handshakes-per-second-per-ip" default:"0" placeholder:"N" help:"The same for one IPv4 address, or one IPv6 /64; 0: no limit."`
@@ -33,6 +34,9 @@ func (f *limitFlags) check() error {
 	}
 	if f.MessageBurst > 0 && f.MessagesPerSecond == 0 {
 		return usageError(fmt.Errorf("--message-burst %d: it needs --messages-per-second", f.MessageBurst))
+	}
+	if f.ProxyProtocol && len(f.TrustedProxies) == 0 {
+		return usageError(errors.New("--proxy-protocol: it needs --trusted-proxies, which names those that send a header: from others none is believed"))
 	}
 	if _, err := parseProxies(f.TrustedProxies, f.ForwardedHeader); err != nil {
 		return usageError(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -125,6 +126,7 @@ func run(ctx context.Context, cfg config) error {
 		CheckOrigin:     s.originCheck(),
 		Refused:         s.refusedByEngine(),
 		KeepDescriptors: s.keepFDs(),
+		ProxyHeader:     s.proxyHeader(),
 		Exclusive:       cfg.exclusive,
 	})
 	s.registerReadiness()
@@ -274,6 +276,14 @@ func (s *server) refusedByEngine() func(engine.Refusal) {
 		return nil
 	}
 	return s.byEngine
+}
+
+// proxyHeader is nil where no proxy speaks the PROXY protocol.
+func (s *server) proxyHeader() func(netip.Addr) bool {
+	if s.daemonFlags == nil || !s.ProxyProtocol {
+		return nil
+	}
+	return s.trust.believes
 }
 
 // keepFDs is for the engine. wsd echo has no use for descriptors beside its clients'.

@@ -2,7 +2,6 @@ package proxyproto
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
 )
 
@@ -27,18 +26,6 @@ const (
 	tcp4         = 0x11
 	tcp6         = 0x21
 	tlvHead      = 3 // type, and length of the value
-)
-
-// Errors of [Parse]. Their texts may be sent as an answer.
-var (
-	ErrMissing  = errors.New("a PROXY header (version 2) is missing")
-	ErrVersion1 = errors.New("the PROXY header is of version 1: version 2 is wanted")
-	ErrVersion  = errors.New("the PROXY header is of an unknown version")
-	ErrCommand  = errors.New("the PROXY header has an unknown command")
-	ErrFamily   = errors.New("the PROXY header has an unknown address family or transport")
-	ErrTooLong  = errors.New("the PROXY header is too long")
-	ErrShort    = errors.New("the PROXY header is too short for its addresses")
-	ErrTLV      = errors.New("the PROXY header is cut off in a TLV")
 )
 
 // Signed reports whether b begins with a header's signature, or with a part of it

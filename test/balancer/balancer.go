@@ -39,6 +39,10 @@ var (
 	HAProxySource = &Kind{Name: "HAProxy, source", config: "haproxy/source.cfg", private: haproxyPrivate, command: haproxy}
 	HAProxyCookie = &Kind{Name: "HAProxy, cookie", Cookie: true, config: "haproxy/cookie.cfg", private: haproxyPrivate, command: haproxy}
 
+	// HAProxyTCP speaks the PROXY protocol, which servers have to be told: it is none
+	// of Kinds.
+	HAProxyTCP = &Kind{Name: "HAProxy, TCP", config: "haproxy/tcp.cfg", private: haproxyPrivate, command: haproxy}
+
 	Kinds = []*Kind{NginxIPHash, NginxCookie, HAProxySource, HAProxyCookie}
 )
 
