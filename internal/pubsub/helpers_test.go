@@ -98,7 +98,7 @@ func start(t testing.TB, b broker.Topics, configure func(*pubsub.Options)) *node
 
 // smallBuffer has the system buffer little for each connection of a listener.
 func smallBuffer(_, _ string, c syscall.RawConn) (err error) {
-	if e := c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 32<<10) }); e != nil {
+	if e := c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 128<<10) }); e != nil {
 		return e
 	}
 	return err
