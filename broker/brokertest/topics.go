@@ -35,6 +35,7 @@ func Topics(t *testing.T, start func(t *testing.T) func() broker.Topics) {
 		{"history that was trimmed", topicTrims},
 		{"history is bounded in bytes", topicHistoryBytes},
 		{"offsets of elsewhere", topicForeign},
+		{"a node gets its own where it wants them", topicOwn},
 		{"Ready returns when a subscription stands", topicReady},
 		{"PublishThen tells the offsets in order", topicThen},
 		{"everything at once", topicRace},
