@@ -90,7 +90,7 @@ func (sub *subscription) take(h *broker.History, seen cluster.ID) {
 		sub.last = cluster.ID{} // perhaps the log began anew
 		sub.tellGap(trimmed, -1, false)
 	}
-	sub.more = h.More
+	sub.more, sub.fromLog = h.More, true
 	if len(h.Messages) > 0 {
 		sub.backlog = h.Messages
 		if sub.sendBacklog(); len(sub.backlog) == 0 {

@@ -149,3 +149,31 @@ func TestRecovery(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// TestLogThatBeganAnew has a client read a log that has begun anew before the broker
+// tells of that: it gets nothing twice. One that was live is told.
+func TestLogThatBeganAnew(t *testing.T) {
+	spy := &logs{Topics: &broker.Memory{Durable: durable(10)}, before: func(string) {}, after: func(broker.History) {}}
+	n := start(t, spy, nil)
+	lives := n.connect("/")
+	lives.send(`{"op":"subscribe","id":1,"topic":"log/a"}`)
+	lives.expect(`{"op":"ok","id":1,"offset":"0-0"}`)
+	offset := n.publish("log/a", []byte("1"))
+	lives.expect(`{"op":"message","topic":"log/a","data":1,"offset":"*"}`)
+
+	recovers, begins := n.connect("/"), n.connect("/")
+	recovers.send(`{"op":"subscribe","id":1,"topic":"log/a","recover":{"offset":"0-0"}}`)
+	recovers.expect(`{"op":"message","topic":"log/a","data":1,"offset":"*"}`)
+	recovers.expect(`{"op":"ok","id":1,"offset":"*","recovered":true}`)
+	begins.send(`{"op":"subscribe","id":1,"topic":"log/a"}`)
+	begins.expect(`{"op":"ok","id":1,"offset":"` + offset + `"}`)
+
+	n.server.Gap("log/a", broker.Gap{Reason: broker.Restarted, Lost: -1})
+	spy.r.Own(broker.Message{Topic: "log/a", Data: []byte("1"), Offset: offset})
+	n.publish("log/a", []byte("2"))
+	lives.expect(`{"op":"gap","topic":"log/a","reason":"reconnected"}`)
+	lives.expect(`{"op":"message","topic":"log/a","data":1,"offset":"*"}`)
+	for _, c := range []*client{lives, recovers, begins} {
+		c.expect(`{"op":"message","topic":"log/a","data":2,"offset":"*"}`)
+	}
+}

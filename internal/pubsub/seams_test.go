@@ -39,6 +39,7 @@ type logs struct {
 	broker.Topics
 	before func(since string)
 	after  func(broker.History)
+	r      broker.TopicsReceiver // the node's, after Join
 }
 
 type logsNode struct {
@@ -47,6 +48,7 @@ type logsNode struct {
 }
 
 func (l *logs) Join(r broker.TopicsReceiver) (broker.Node, error) {
+	l.r = r
 	n, err := l.Topics.Join(r)
 	return logsNode{n, l}, err
 }

@@ -49,6 +49,7 @@ type subscription struct {
 	seen    cluster.ID
 	backlog []broker.Message
 	more    bool // behind the backlog
+	fromLog bool // last comes from the log, and nothing has arrived since
 	failed  int  // readings in a row
 	paused  bool // after a failure
 
@@ -140,7 +141,7 @@ func (sub *subscription) begin(end string, err error) {
 		if end == "" {
 			end = beginning
 		}
-		sub.offset = end
+		sub.offset, sub.fromLog = end, true
 		sub.last, _ = cluster.ParseID(end)
 		sub.caughtUp()
 	}
@@ -293,7 +294,7 @@ func (sub *subscription) deliver(d *delivery) {
 		c.server.count.postponed.Add(1)
 	default:
 		c.ws.SendPrepared(d.message)
-		sub.offset, sub.last = d.offset, d.id
+		sub.offset, sub.last, sub.fromLog = d.offset, d.id, false
 	}
 }
 
@@ -355,18 +356,27 @@ func (sub *subscription) missed(d *delivery) {
 		switch {
 		case d.id != cluster.ID{}:
 			sub.see(d.id) // it is in the log, which perhaps was read before
-			if sub.state == live {
-				sub.state = behind
-				sub.client.pump()
-			}
+			sub.readAgain()
 			return
 		case sub.state != live && !d.mark:
 			return // reading the log shows what is missing
+		case d.restarted && sub.fromLog && sub.last != cluster.ID{}:
+			// Perhaps it was read when it had begun anew: then what arrives now was in it.
+			sub.readAgain()
+			return
 		case d.restarted:
 			sub.offset, sub.last = beginning, cluster.ID{}
 		}
 	}
 	sub.tellGap(d.reason, d.lost, false)
+}
+
+// readAgain leaves a subscription to the log.
+func (sub *subscription) readAgain() {
+	if sub.state == live {
+		sub.state = behind
+		sub.client.pump()
+	}
 }
 
 func (sub *subscription) tellGap(why gapReason, lost int64, presence bool) {
