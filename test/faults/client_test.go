@@ -19,10 +19,10 @@ type line struct {
 	gone chan struct{} // closed when the connection has ended
 }
 
-func open(url string, hears func(text string)) (*line, error) {
+func open(url string, hears func(text string), protocols ...string) (*line, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url, nil)
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{Subprotocols: protocols})
 	if err != nil {
 		return nil, err
 	}
