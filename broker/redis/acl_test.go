@@ -22,7 +22,7 @@ const aclRules = "resetkeys resetchannels -@all" +
 	" ~wsd:* ~user:* ~socket.io* ~sio:session:*" +
 	" &wsd:* &socket.io*" +
 	// Connections; the second line is for Sentinel and Cluster.
-	" +ping +hello +select +client|tracking +client|caching" +
+	" +ping +hello +select +client|tracking +client|caching +client|list +client|kill" +
 	" +role +cluster|slots +cluster|shards" +
 	" +publish +spublish +subscribe +psubscribe +ssubscribe +unsubscribe +punsubscribe +sunsubscribe" +
 	" +pubsub|numsub +pubsub|shardnumsub" +
@@ -35,8 +35,9 @@ const aclRules = "resetkeys resetchannels -@all" +
 
 // aclElsewhere are those of the commands that not every run of the suites calls:
 // they are for sentinels' masters, for Clusters, for databases, for users with many
-// connections, and what the client library says before it uses a connection again.
-var aclElsewhere = []string{"role", "cluster|slots", "cluster|shards", "select", "hscan", "discard"}
+// connections, for connections that were given up, and what the client library says
+// before it uses a connection again.
+var aclElsewhere = []string{"role", "cluster|slots", "cluster|shards", "select", "hscan", "discard", "client|list", "client|kill"}
 
 // TestACL runs the suites as a user that may do no more than the documented line
 // says: the server lists what it refuses, and counts what was called.

@@ -56,7 +56,7 @@ func Open(ctx context.Context, opts Options) (*Broker, error) {
 	}
 	b := &Broker{opts: opts, location: location, log: opts.Logger}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
-	b.link = &link{b: b}
+	b.link = newLink(b)
 	b.survey.init()
 	if err := b.open(ctx); err != nil {
 		gone, cancel := context.WithCancel(context.Background())

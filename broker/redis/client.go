@@ -76,6 +76,7 @@ func (b *Broker) commandOption() rueidis.ClientOption {
 // order. Subscriber connections are dedicated ones of it.
 func (b *Broker) linkOption() rueidis.ClientOption {
 	o := b.clientOption()
+	o.DialCtxFn = b.link.dial
 	o.PipelineMultiplex, o.AlwaysPipelining = -1, true
 	o.DisableRetry, o.DisableCache = true, true
 	o.RingScaleEachConn = 8 // batches and pings, not single commands
@@ -165,14 +166,18 @@ func (b *Broker) newClient(ctx context.Context, option rueidis.ClientOption) (ru
 // link is the client that messages go by. It is made anew when probes show that
 // it leads to a server which the subscriber connections are not at.
 type link struct {
-	b *Broker
+	b       *Broker
+	givenUp givenUp
 
 	mu       sync.Mutex
 	client   rueidis.Client
 	gen      uint64 // how often it was made
 	renewing bool
 	pinned   rueidis.Client // in a Cluster: the node that gets commands without a key
+	retired  chan struct{}  // closed when the client before is; nil: there was none
 }
+
+func newLink(b *Broker) *link { return &link{b: b, givenUp: givenUp{b: b}} }
 
 // current returns the client, and which one in a row it is.
 func (k *link) current() (rueidis.Client, uint64) {
@@ -246,10 +251,36 @@ func (k *link) install(client rueidis.Client) {
 	}
 	if old := k.client; old != nil {
 		k.b.count.resets.Add(1)
-		k.b.wg.Go(old.Close) // may wait for answers
+		retired := make(chan struct{})
+		k.b.wg.Go(func() {
+			defer close(retired)
+			old.Close() // may wait for answers
+		})
+		k.retired = retired
 	}
 	k.client, k.pinned = client, nil
 	k.gen++
+}
+
+// settle returns when what a client before has sent, and got no answer to, can't
+// arrive any more: the one now was there already when that was given up. In a Cluster
+// one server of several may be away.
+func (k *link) settle(ctx context.Context) error {
+	k.mu.Lock()
+	retired := k.retired
+	k.mu.Unlock()
+	if retired == nil {
+		return nil
+	}
+	select {
+	case <-retired:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := k.givenUp.endAll(ctx); err != nil && !k.b.clustered() {
+		return err
+	}
+	return nil
 }
 
 func (k *link) close() {

@@ -26,7 +26,8 @@ const keylessSlot = 1 << 14
 // holds for each slot, and for the commands without a key.
 //
 // A batch that gets no answer makes the lane unavailable: what waits has failed,
-// and push fails at once, until a ping is answered again.
+// and push fails at once, until a ping is answered again. By then that batch has
+// arrived, or can't any more.
 type lane struct {
 	b       *Broker
 	name    string
@@ -349,8 +350,9 @@ func (l *lane) ping() error {
 	err = client.Do(ctx, client.B().Ping().Build()).NonRedisError()
 	if err != nil {
 		l.b.link.unpin()
+		return err
 	}
-	return err
+	return l.b.link.settle(ctx)
 }
 
 // state is why the lane does not send; nil while it does.
