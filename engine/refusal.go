@@ -14,6 +14,7 @@ const (
 	RefusedCapacity                        // MaxConnections, or MaxHTTP
 	RefusedShutdown                        // the App is shutting down
 	RefusedDescriptors                     // see Options.KeepDescriptors
+	RefusedTLS                             // no TLS handshake, or none in time
 )
 
 // Refusal is what Options.Refused hears.

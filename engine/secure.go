@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"time"
 )
 
@@ -39,7 +40,15 @@ func (s *stream) secure() bool {
 	}
 	a.tlsFailed.Add(1)
 	var record tls.RecordHeaderError
-	if errors.As(err, &record) && record.Conn != nil && isPlainHTTP(record.RecordHeader) {
+	plain := errors.As(err, &record) && record.Conn != nil && isPlainHTTP(record.RecordHeader)
+	if !errors.Is(err, io.EOF) { // who leaves without a word is refused nothing
+		answer := 0
+		if plain {
+			answer = http.StatusBadRequest
+		}
+		s.loop.Load().post(func() { s.conn.tellRefused(RefusedTLS, answer, err.Error()) })
+	}
+	if plain {
 		refusePlain(record.Conn)
 	}
 	return false

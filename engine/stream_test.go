@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -487,7 +488,16 @@ func TestStreamsReleaseGoroutinesAndDescriptors(t *testing.T) {
 // A listener with TLS waits for no handshake: who says nothing is cut off in time
 // while others are served, and who speaks plain HTTP is told.
 func TestTLSHandshakes(t *testing.T) {
-	app := engine.New(engine.Options{Loops: 1, Logger: quiet(), HandshakeTimeout: time.Second}).
+	var failed, answered atomic.Int64 // handshakes, and those of plain HTTP
+	app := engine.New(engine.Options{Loops: 1, Logger: quiet(), HandshakeTimeout: time.Second, Refused: func(r engine.Refusal) {
+		if r.Cause != engine.RefusedTLS || !r.Remote.IsValid() || r.Text == "" {
+			t.Errorf("refused: %+v", r)
+		}
+		failed.Add(1)
+		if r.Answer == http.StatusBadRequest {
+			answered.Add(1)
+		}
+	}}).
 		WS("/*", engine.Behavior{Message: echo})
 	l := listen(t)
 	config := &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
@@ -526,7 +536,9 @@ func TestTLSHandshakes(t *testing.T) {
 	for _, c := range silent {
 		c.wantEOF()
 	}
-	testkit.Eventually(t, func() bool { return app.Stats().TLSFailed >= uint64(len(silent))+3 }, patience)
+	testkit.Eventually(t, func() bool {
+		return app.Stats().TLSFailed == uint64(len(silent))+3 && failed.Load() == int64(len(silent))+3 && answered.Load() == 1
+	}, patience)
 	served.text("still here")
 	served.wantText("still here")
 }

@@ -73,6 +73,7 @@ func (s *server) byEngine(r engine.Refusal) {
 		engine.RefusedCapacity:    reasonCapacity,
 		engine.RefusedShutdown:    reasonDraining,
 		engine.RefusedDescriptors: reasonFD,
+		engine.RefusedTLS:         reasonTLS,
 	}[r.Cause]; ok {
 		s.refusals.add(why, firstSegment(r.Route), remote, r.Answer, r.Text)
 	}

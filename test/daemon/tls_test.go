@@ -131,6 +131,7 @@ func TestTLS(t *testing.T) {
 	if r, err := plain.ReadResponse(); err != nil || r.Status != http.StatusBadRequest || !strings.Contains(r.Body, "wss://") {
 		t.Errorf("plain HTTP gets %+v, %v", r, err)
 	}
+	testkit.Eventually(t, func() bool { return strings.Contains(scraped(t, p), `wsd_connections_rejected_total{reason="tls"} 1`) }, drainPatience)
 
 	t.Setenv("NODE_EXTRA_CA_CERTS", cert)
 	crowd := gather(t, crowdSettings{URL: "https://" + p.Addr, Clients: 6, Transports: []string{"websocket", "polling", "upgrade"}})
