@@ -175,3 +175,29 @@ func TestTopicMembersOfRefusedTopics(t *testing.T) {
 	r.Do("DEL", membersKey("bad"))
 	testkit.Eventually(t, there("bad"), patience)
 }
+
+// TestWatchBeginsWithTheHash: what comes before the hash was read is in it. A view
+// that began with such a change would not know who was there before, and not tell that
+// they left.
+func TestWatchBeginsWithTheHash(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	n, joins, leaves := joinMembers(t, openBroker(t, r.URL(), nil))
+	early, late := strings.Repeat("x", memberIDLen)+"1", strings.Repeat("x", memberIDLen)+"2"
+	r.Do("HSET", membersKey("t"), early, "ann", late, "bob")
+	v := &membersView{n: n, topic: "t", members: map[string]string{}}
+	sub := n.b.hub.subscribe(n.b.inboxKind(), membersChannel("t"), v)
+	defer sub.release(false)
+	v.message("", "+"+late+"\x00bob")
+	if err := v.load(sub); err != nil {
+		t.Fatal(err)
+	}
+	if joins.Load() != 0 || len(v.members) != 2 {
+		t.Errorf("told %d joins, and knows %v", joins.Load(), v.members)
+	}
+	v.message("", "-"+early+"\x00ann")
+	v.message("", "-"+late+"\x00bob")
+	if leaves.Load() != 2 {
+		t.Errorf("told %d leaves", leaves.Load())
+	}
+}

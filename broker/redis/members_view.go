@@ -73,11 +73,12 @@ func (v *membersView) message(_, payload string) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.loading {
+	switch {
+	case v.loading:
 		v.arrived = append(v.arrived, memberChange{field, user, payload[0] == '+'})
-		return
+	case v.loaded: // else the hash has it, which is read next
+		v.noteLocked(field, user, payload[0] == '+')
 	}
-	v.noteLocked(field, user, payload[0] == '+')
 }
 
 // gap implements listener.
@@ -154,8 +155,10 @@ func (v *membersView) load(sub *subscription) error {
 		v.compareLocked(fields, total)
 	}
 	v.loading = false
-	for _, c := range v.arrived {
-		v.noteLocked(c.field, c.user, c.joined)
+	if v.loaded {
+		for _, c := range v.arrived {
+			v.noteLocked(c.field, c.user, c.joined)
+		}
 	}
 	v.arrived = nil
 	return err
