@@ -26,7 +26,8 @@ type TopicMembersNode interface {
 	// Errors are ErrOverflow, ErrUnavailable and ErrClosed.
 	Enter(topic string, m TopicMember) error
 	Exit(topic, connection string) error
-	// Watch has changed told of a topic's members from soon on, until Unwatch.
+	// Watch has changed told of a topic's members from soon on, until Unwatch: of all
+	// that changes behind the first List of it.
 	Watch(topic string)
 	Unwatch(topic string)
 	// List returns at most limit members of a topic, and how many there are, about.

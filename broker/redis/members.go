@@ -190,16 +190,16 @@ func (n *membersNode) List(ctx context.Context, topic string, limit int) (member
 	if n.ctx.Err() != nil {
 		return nil, 0, broker.ErrClosed
 	}
+	if err := n.beginView(ctx, topic); err != nil {
+		return nil, 0, n.listError(ctx, err)
+	}
 	all, total, err := n.read(ctx, topic)
 	var alive map[string]bool
 	if err == nil {
 		alive, err = n.lookAt(ctx, nodesOf(nil, all))
 	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, 0, ctx.Err()
-		}
-		return nil, 0, notTaken(err)
+		return nil, 0, n.listError(ctx, err)
 	}
 	for field, user := range all {
 		if !alive[nodeOfField(field)] {
@@ -211,6 +211,32 @@ func (n *membersNode) List(ctx context.Context, topic string, limit int) (member
 		}
 	}
 	return members, total, nil
+}
+
+// beginView has a topic that is watched be known: of what changes behind the list that
+// is to be made, nothing is missed.
+func (n *membersNode) beginView(ctx context.Context, topic string) error {
+	n.mu.Lock()
+	v := n.watched[topic]
+	n.mu.Unlock()
+	if v == nil {
+		return nil
+	}
+	err := v.begin(ctx)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.watched[topic] != v {
+		return nil // nobody wants to be told any more
+	}
+	return err
+}
+
+// listError is what List tells of an error.
+func (n *membersNode) listError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return notTaken(err)
 }
 
 // read returns a topic's hash, or of a large one a part, and how many fields it has.

@@ -18,6 +18,8 @@ type membersView struct {
 	sub   *subscription // n.mu
 	stale bool          // n.mu: the hash is to be read
 
+	reading sync.Mutex // held while the hash is read
+
 	mu      sync.Mutex
 	loaded  bool
 	loading bool
@@ -115,7 +117,7 @@ func (n *membersNode) refresh(views []*membersView) error {
 		if !stale {
 			continue
 		}
-		if err := v.load(sub); err != nil {
+		if err := v.load(n.ctx, sub); err != nil {
 			n.mu.Lock()
 			v.stale = true
 			n.mu.Unlock()
@@ -138,9 +140,25 @@ func (n *membersNode) refresh(views []*membersView) error {
 	return nil
 }
 
+// begin reads the hash unless that was done: what changes from now on is told.
+func (v *membersView) begin(ctx context.Context) error {
+	v.mu.Lock()
+	loaded := v.loaded
+	v.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	v.n.mu.Lock()
+	sub := v.sub
+	v.n.mu.Unlock()
+	return v.load(ctx, sub)
+}
+
 // load compares with the hash. What it has at first is no change.
-func (v *membersView) load(sub *subscription) error {
-	ctx, cancel := context.WithTimeout(v.n.ctx, v.n.b.opts.CommandTimeout)
+func (v *membersView) load(ctx context.Context, sub *subscription) error {
+	v.reading.Lock()
+	defer v.reading.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, v.n.b.opts.CommandTimeout)
 	defer cancel()
 	if err := sub.wait(ctx); err != nil {
 		return err
