@@ -47,4 +47,12 @@ func TestFreePort(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
+	given := map[int]bool{}
+	for range 1000 {
+		port := FreePort(t)
+		if given[port] {
+			t.Fatalf("%d was given away twice", port)
+		}
+		given[port] = true
+	}
 }
