@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/engine/socketio"
@@ -59,7 +58,7 @@ func TestBrokerKnowsOfRooms(t *testing.T) {
 		t.Errorf("when Join returned the broker had been told %q, want %q", got, want)
 	}
 	s.Leave("r")
-	testkit.Eventually(t, func() bool { return slices.Contains(c.all(), "-r") }, 5*time.Second)
+	testkit.Eventually(t, func() bool { return slices.Contains(c.all(), "-r") }, patience)
 	if got, want := c.all(), []string{"+r", "+q", "-r"}; !slices.Equal(got, want) {
 		t.Errorf("the broker was told %q, want %q", got, want)
 	}
@@ -72,7 +71,7 @@ func TestBrokerKnowsOfOwnRooms(t *testing.T) {
 	srv := serve(t, socketio.Options{Cluster: c}, announce(made))
 	w := gather(t, srv, made, 1)
 	id := w.sockets[0].ID()
-	testkit.Eventually(t, func() bool { return slices.Equal(c.all(), []string{"+" + id}) }, 5*time.Second)
+	testkit.Eventually(t, func() bool { return slices.Equal(c.all(), []string{"+" + id}) }, patience)
 	w.sockets[0].Disconnect(true)
-	testkit.Eventually(t, func() bool { return slices.Equal(c.all(), []string{"+" + id, "-" + id}) }, 5*time.Second)
+	testkit.Eventually(t, func() bool { return slices.Equal(c.all(), []string{"+" + id, "-" + id}) }, patience)
 }

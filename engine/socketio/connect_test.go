@@ -225,7 +225,7 @@ func TestConnectTimeout(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := serve(t, socketio.Options{ConnectTimeout: 50 * time.Millisecond}, pong)
+			srv := serve(t, socketio.Options{ConnectTimeout: time.Second}, pong)
 			joined := srv.connect(t)
 			c := srv.dial(t)
 			before(c)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fe4bcecb/wsd/engine/socketio"
 )
@@ -311,7 +312,7 @@ func TestBroadcastAck(t *testing.T) {
 		t.Errorf("got %+v", x)
 	}
 	// One does not answer.
-	got = ask(srv.Timeout(500e6))
+	got = ask(srv.Timeout(2 * time.Second))
 	for i, c := range w.clients {
 		c.expect(`422["q"]`)
 		if i > 0 {

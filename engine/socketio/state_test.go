@@ -199,7 +199,7 @@ func TestTransportEnds(t *testing.T) {
 
 func TestPingTimeout(t *testing.T) {
 	opts := socketio.Options{}
-	opts.Engine.PingInterval, opts.Engine.PingTimeout = 20*time.Millisecond, 20*time.Millisecond
+	opts.Engine.PingInterval, opts.Engine.PingTimeout = time.Second, 20*time.Millisecond // behind CONNECT
 	j := newJournal()
 	srv := serve(t, opts, func(io *socketio.Server) {
 		io.OnDisconnect(func(_ *socketio.Socket, reason string) { j.add(reason) })
