@@ -66,8 +66,12 @@ func TestLiveNamesALoopThatHangs(t *testing.T) {
 	r, s := serveHeld(t)
 	testkit.Eventually(t, func() bool { return s.app.Loops() != nil }, patience)
 	loop := s.app.Loops()[1]
-	release := make(chan struct{})
-	loop.Post(func() { <-release })
+	hangs, release := make(chan struct{}), make(chan struct{})
+	loop.Post(func() {
+		close(hangs)
+		<-release
+	})
+	<-hangs // behind what it was asked before
 	for range 3 {
 		if status, body := r.askAdmin(http.MethodGet, "/livez", ""); status != 503 || body != `{"status":"hung","loops":2,"hung":[1]}`+"\n" {
 			t.Errorf("%d %s", status, body)
