@@ -88,7 +88,7 @@ func (f *adminFlags) listen(ctx context.Context, inherited net.Listener) (*admin
 	return &adminSocket{l, token, host}, nil
 }
 
-// openAdmin serves the admin listener, if there is to be one.
+// openAdmin serves the admin listener, if there is to be one, until the run ends.
 func (s *server) openAdmin(ctx context.Context) error {
 	if s.daemonFlags == nil {
 		return nil
@@ -99,6 +99,7 @@ func (s *server) openAdmin(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	s.admin = serveAdmin(l, mux, s.adminOpenRoutes, s.log)
+	s.ends.add(s.admin.close)
 	s.adminRoutes(mux)
 	s.onReload(func(next *serveCmd) (func(), error) {
 		token, err := next.token()
@@ -157,13 +158,7 @@ func (s *server) adminText() string {
 	return "off"
 }
 
-// closeAdmin ends it, behind requests under way.
-func (s *server) closeAdmin() {
-	if s.admin != nil {
-		s.admin.close()
-	}
-}
-
+// close ends it, behind requests under way.
 func (a *admin) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), adminCloseTimeout)
 	defer cancel()

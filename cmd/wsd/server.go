@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +49,8 @@ type config struct {
 // server is a config at work.
 type server struct {
 	config
+	ends        ends           // of what is open
+	unserved    []net.Listener // the public ones, until the app serves them
 	app         *engine.App
 	sio         *sioApp        // nil: wsd echo
 	*access                    // nil: wsd echo
@@ -72,117 +71,6 @@ type server struct {
 	draining    drainState
 	certificate *certificate // nil: no TLS
 	memory      memoryGuard
-}
-
-// run serves until ctx ends, or beginDrain is called, and then drains. The error says with which code
-// the process is to exit; see exitCode.
-func run(ctx context.Context, cfg config) error {
-	if err := cfg.serverFlags.check(); err != nil {
-		return err
-	}
-	allowed, err := parseOrigins(cfg.Origins)
-	if err != nil {
-		return err
-	}
-	stop, err := profileCPU(cfg.CPUProfile)
-	if err != nil {
-		return err
-	}
-	defer stop()
-
-	s := &server{config: cfg}
-	defer s.followDumps(cfg.dumpSignals)()
-	s.origins.set(allowed)
-	s.reloads.force = slices.Clone(cfg.settings)
-	s.limit.Store(int64(connectionLimit(cfg.MaxConnections, cfg.log)))
-	s.draining.begin = make(chan struct{})
-	if err := s.openRedis(ctx); err != nil {
-		return err
-	}
-	defer s.abandonRedis()
-	end, err := s.prepareSIO()
-	if err != nil {
-		return err
-	}
-	defer end()
-	listeners, err := s.listen(ctx)
-	if err != nil {
-		return err
-	}
-	public := listeners
-	listeners, endTLS, err := s.openTLS(public)
-	if err != nil {
-		closeAll(public)
-		return err
-	}
-	defer endTLS()
-	s.app = engine.New(engine.Options{
-		Loops:           s.chooseLoops(),
-		Broker:          s.topicsBroker(),
-		Gap:             s.topicGap,
-		Logger:          cfg.log,
-		MaxConnections:  s.webSockets(),
-		MaxHTTP:         s.httpConnections(),
-		CheckOrigin:     s.originCheck(),
-		Refused:         s.refusedByEngine(),
-		KeepDescriptors: s.keepFDs(),
-		ProxyHeader:     s.proxyHeader(),
-		Exclusive:       cfg.exclusive,
-	})
-	s.registerReadiness()
-	endMemory, err := s.watchMemory()
-	if err != nil {
-		closeAll(listeners)
-		return err
-	}
-	defer endMemory()
-	if err := s.joinWorkers(); err != nil {
-		closeAll(listeners)
-		return err
-	}
-	if err := s.openPubsub(); err != nil {
-		closeAll(listeners)
-		return err
-	}
-	s.routes(s)
-	s.reloadable()
-	if s.daemonFlags != nil {
-		s.monitor = newMonitor(s)
-	}
-	if err := s.openAdmin(ctx); err != nil {
-		closeAll(listeners)
-		return err
-	}
-	defer s.closeAdmin()
-	served := make(chan error, len(listeners))
-	for _, l := range listeners {
-		go func() { served <- s.app.Serve(l) }()
-	}
-	s.dumps.up.Store(s.monitor != nil)
-	defer s.watch()()
-	s.announce(listeners[0].Addr())
-	defer s.followReloads(cfg.hangups)()
-	defer s.tellHost()()
-
-	alone := false
-	select {
-	case err := <-served:
-		stopped, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = s.app.Shutdown(stopped) // at once; err is what matters
-		return fmt.Errorf("stopped serving: %w", err)
-	case <-ctx.Done():
-		s.beginDrain()
-	case <-s.draining.begin:
-		alone = s.host.worker != nil // their parent stops all by a signal
-	}
-	err = s.drain(alone)
-	for range listeners {
-		if end := <-served; err == nil && !errors.Is(end, engine.ErrShutdown) {
-			err = end
-		}
-	}
-	return err
 }
 
 // prepareSIO makes the Socket.IO app, if there is to be one, and whatever
