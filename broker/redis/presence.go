@@ -95,6 +95,7 @@ type presenceNode struct {
 	left   bool
 	users  map[string][]presentConn // this server's, the oldest first
 	dirty  map[string]struct{}      // users to be told again as a whole
+	going  map[string]int           // users whose last exit is being told: how many of those
 	strays bool                     // the server's set may have users that are not here
 	sub    *subscription            // of the inbox; nil: the lease was never held
 }
@@ -128,6 +129,7 @@ func (p redisPresence) Join(server string, direct func(*cluster.Message)) (broke
 		scripts: newScripts(),
 		wake:    make(chan struct{}, 1),
 		users:   map[string][]presentConn{},
+		going:   map[string]int{},
 		dirty:   map[string]struct{}{},
 		servers: servers{reading: make(chan struct{}, 1)},
 	}
@@ -304,6 +306,12 @@ func (n *presenceNode) isClosed() bool {
 func (n *presenceNode) Leave(ctx context.Context) error {
 	n.mu.Lock()
 	left, sub, users := n.left, n.sub, n.users
+	for user := range n.going {
+		users[user] = nil // what follows its exit is not sent any more perhaps
+	}
+	for user := range n.dirty {
+		users[user] = nil
+	}
 	n.left, n.sub, n.users, n.dirty = true, nil, map[string][]presentConn{}, map[string]struct{}{}
 	n.mu.Unlock()
 	if left {

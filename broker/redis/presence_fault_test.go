@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/fe4bcecb/wsd/broker"
 	"github.com/fe4bcecb/wsd/codec/cluster"
 	"github.com/fe4bcecb/wsd/internal/testkit"
@@ -550,5 +552,48 @@ func TestServersAreAskedForOnce(t *testing.T) {
 	all.Wait()
 	if failed := b.count.commandErrors.Load() - before; failed > askers/4 {
 		t.Errorf("%d commands failed", failed)
+	}
+}
+
+// TestPresenceLeavesBehindExits: who has gone just before a server leaves is gone for
+// Node too, and is in the set of those to clear up behind until then.
+func TestPresenceLeavesBehindExits(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	b := openBroker(t, r.URL(), nil)
+	n := joinPresence(t, b, "a")
+	isUp(t, n)
+	if err := n.Enter("u", "1", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	reads := func() bool { newest, owner := readByNode(r, "u"); return newest != nil && owner == "a" }
+	testkit.Eventually(t, reads, patience)
+	lane := b.presence.lane
+	entered, goOn := make(chan struct{}), make(chan struct{})
+	if err := lane.push(1, func(b rueidis.Builder) rueidis.Completed {
+		close(entered)
+		<-goOn
+		return b.Ping().Build()
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	if err := n.Exit("u", "1"); err != nil {
+		t.Fatal(err)
+	}
+	exits := lane.stats().Messages
+	left := make(chan error, 1)
+	go func() { left <- n.Leave(t.Context()) }()
+	testkit.Eventually(t, func() bool { return len(left) > 0 || lane.stats().Messages > exits }, patience)
+	if len(left) > 0 {
+		t.Errorf("it has left, %v, before the exit was told", <-left)
+	}
+	if !reads() || r.Do("SISMEMBER", usersKey+"a", "u") != int64(1) {
+		t.Error("nobody would clear up behind it")
+	}
+	close(goOn)
+	testkit.Eventually(t, func() bool { return len(left) > 0 }, patience)
+	if err := <-left; err != nil || reads() {
+		t.Errorf("%v; Node reads of the user: %v", err, reads())
 	}
 }

@@ -194,21 +194,50 @@ func (n *presenceNode) pushMember(user string, in bool, done func(rueidis.RedisR
 	}, done)
 }
 
-// pushExit tells of the end of a connection; last is the user's last one here.
+// pushExit tells of the end of a connection; last is the user's last one here. n.mu
+// is held.
 func (n *presenceNode) pushExit(user string, c presentConn, last bool) error {
 	retry := n.retry(user)
+	told := func(err error) {
+		retry(err)
+		if !last {
+			return
+		}
+		n.mu.Lock()
+		if n.going[user]--; n.going[user] == 0 {
+			delete(n.going, user)
+		}
+		n.mu.Unlock()
+		if err == nil {
+			n.takeOut(user)
+		}
+	}
 	from := newest{c.id, n.server, strconv.FormatInt(c.at, 10)}
 	err := n.pushScript(user, n.scripts.tell, connectionsKey(user), []string{n.server, "exit", c.id}, func(r rueidis.RedisResult, err error) {
 		if err != nil {
-			retry(err)
+			told(err)
 			return
 		}
-		n.settle(user, "after", from, readNewest(r), settleRounds, retry)
+		n.settle(user, "after", from, readNewest(r), settleRounds, told)
 	})
-	if err != nil || !last {
-		return err
+	if err == nil && last {
+		n.going[user]++
 	}
-	return n.pushMember(user, false, func(_ rueidis.RedisResult, err error) { retry(err) })
+	return err
+}
+
+// takeOut takes a user without connections here out of the set of those that this
+// server told of: when nothing is left that others would have to clear up behind it.
+func (n *presenceNode) takeOut(user string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.left || len(n.users[user]) > 0 {
+		return // who has come again was put in again
+	}
+	retry := n.retry(user)
+	if n.pushMember(user, false, func(_ rueidis.RedisResult, err error) { retry(err) }) != nil {
+		n.againLocked(user)
+	}
 }
 
 // pushWhole tells all of a user's connections to this server again. done is
@@ -378,12 +407,11 @@ func (n *presenceNode) tellDirty() (more bool, err error) {
 		conns := n.users[user]
 		err := n.pushWhole(user, conns, func(err error) {
 			n.retry(user)(err)
+			if err == nil && len(conns) == 0 {
+				n.takeOut(user)
+			}
 			done(err)
 		})
-		if err == nil && len(conns) == 0 {
-			retry := n.retry(user)
-			err = n.pushMember(user, false, func(_ rueidis.RedisResult, err error) { retry(err) })
-		}
 		if err != nil {
 			n.againLocked(user)
 		}
