@@ -189,7 +189,7 @@ func TestWatchBeginsWithTheHash(t *testing.T) {
 	sub := n.b.hub.subscribe(n.b.inboxKind(), membersChannel("t"), v)
 	defer sub.release(false)
 	v.message("", "+"+late+"\x00bob")
-	if err := v.load(sub); err != nil {
+	if err := v.load(t.Context(), sub); err != nil {
 		t.Fatal(err)
 	}
 	if joins.Load() != 0 || len(v.members) != 2 {
