@@ -138,10 +138,13 @@ func (l *memoryLogs) sweepLocked() {
 	}
 }
 
-// forgetLocked forgets a log, which is locked, if nothing is left in it. One that was
-// born in this millisecond stays: the next would give out the same offsets.
+// forgettable reports whether a log may be forgotten when nothing is left in it. One
+// that was born in this millisecond stays: the next would give out the same offsets.
+func (t *memoryTopic) forgettable() bool { return t.now().UnixMilli() > t.born }
+
+// forgetLocked forgets a log, which is locked, if nothing is left in it.
 func (l *memoryLogs) forgetLocked(t *memoryTopic) {
-	if len(t.kept) > 0 || t.now().UnixMilli() <= t.born {
+	if len(t.kept) > 0 || !t.forgettable() {
 		return
 	}
 	t.gone = true
@@ -169,8 +172,8 @@ func (l *memoryLogs) shrink(most int64) {
 	}
 }
 
-// oldestLocked returns, of a few logs, the one that was not used for longest, locked;
-// nil if all are in use.
+// oldestLocked returns, of a few logs from which there is something to gain, the one
+// that was not used for longest, locked; nil if there is none, or all are in use.
 func (l *memoryLogs) oldestLocked() *memoryTopic {
 	var oldest *memoryTopic
 	looks := 0
@@ -181,7 +184,7 @@ func (l *memoryLogs) oldestLocked() *memoryTopic {
 		if !t.mu.TryLock() {
 			continue
 		}
-		if oldest != nil && !t.used.Before(oldest.used) {
+		if len(t.kept) == 0 && !t.forgettable() || oldest != nil && !t.used.Before(oldest.used) {
 			t.mu.Unlock()
 			continue
 		}
