@@ -12,12 +12,16 @@ import (
 	"github.com/fe4bcecb/wsd/engine/socketio"
 )
 
+// unhurried is how long things may take with --patient.
+const unhurried = 2 * time.Minute
+
 // config is what the flags say.
 type config struct {
 	listen, path string
 	namespaces   []string
 	engine       engineio.Options
 	connect      time.Duration
+	handshake    time.Duration // 0: as usual
 	parser       socketio.Parser
 	recovery     time.Duration // 0: off
 	request      time.Duration
@@ -34,6 +38,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	flags.StringVar(&cfg.path, "path", "/socket.io/", "path of the Socket.IO server")
 	flags.DurationVar(&cfg.engine.PingInterval, "ping-interval", engineio.DefaultPingInterval, "time between heartbeats")
 	flags.DurationVar(&cfg.engine.PingTimeout, "ping-timeout", engineio.DefaultPingTimeout, "time to answer one")
+	patient := flags.Bool("patient", false, "give clients two minutes for a request, and for a WebSocket to replace polling")
 	flags.IntVar(&cfg.engine.MaxPayload, "max-payload", engineio.DefaultMaxPayload, "largest message, in bytes")
 	flags.BoolVar(&cfg.engine.AllowEIO3, "allow-eio3", false, "serve clients of Socket.IO 2")
 	flags.DurationVar(&cfg.connect, "connect-timeout", socketio.DefaultConnectTimeout, "time to join a namespace")
@@ -61,6 +66,9 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	flags.Visit(func(f *flag.Flag) { set = append(set, f.Name) })
 	if err := cfg.redis.check(set); err != nil {
 		return nil, err
+	}
+	if *patient {
+		cfg.handshake, cfg.engine.UpgradeTimeout = unhurried, unhurried
 	}
 	cfg.engine.ServerID, cfg.redis.options.Server = cfg.serverID, cfg.serverID
 	cfg.namespaces = strings.Split(*namespaces, ",")

@@ -77,7 +77,7 @@ func run(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 			_ = nodes.Close(closing) // what does not get out now is lost
 		}()
 	}
-	app := engine.New(engine.Options{MaxHTTP: maxHTTP})
+	app := engine.New(engine.Options{MaxHTTP: maxHTTP, HandshakeTimeout: cfg.handshake})
 	server := socketio.New(cfg.options(nodes))
 	for _, name := range cfg.namespaces {
 		serve(server, nodes, name)

@@ -102,7 +102,7 @@ func TestPath(t *testing.T) {
 func TestStorm(t *testing.T) {
 	both(t, func(t *testing.T, by maker) {
 		js(t, settings{
-			Suite: "storm", URL: sioserver(t, by).url(), Transports: []string{"upgrade"},
+			Suite: "storm", URL: sioserver(t, by, "--patient").url(), Transports: []string{"upgrade"},
 			Clients: 1000, Limit: suiteTimeout.Milliseconds(),
 		})
 	})

@@ -2,7 +2,10 @@
 import { check, eventually, within } from './compare.mjs';
 
 /** How long anything may take before it counts as not happening. */
-export const patience = 10_000;
+export let patience = 10_000;
+
+/** Has checks be more patient, where they wear the machine out. */
+export function bePatient(ms) { patience = ms; }
 
 const transports = {
   websocket: ['websocket'],
@@ -72,7 +75,7 @@ export async function settled(socket, ms = patience) {
 /** Waits until the connection runs by WebSocket. */
 export async function upgraded(socket) {
   const { engine } = socket.io;
-  await eventually(() => engine.transport.name === 'websocket', 'the upgrade');
+  await eventually(() => engine.transport.name === 'websocket', 'the upgrade', patience);
 }
 
 /**

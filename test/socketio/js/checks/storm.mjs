@@ -1,6 +1,6 @@
 // Many clients that connect by polling and upgrade while messages flow.
 import { check, equal, eventually, pause } from '../compare.mjs';
-import { far, upgraded } from '../user.mjs';
+import { bePatient, far, upgraded } from '../user.mjs';
 
 const flight = 5; // messages of each client that are under way until it is upgraded,
 const most = 500; // at most in all,
@@ -48,6 +48,7 @@ export const inWaves = (user) => storm(user, 50);
 
 /** None of the messages is lost, doubled or out of order. */
 async function storm(user, wave) {
+  bePatient(patience);
   const sender = await user.open('/', { transports: ['websocket'] });
   const members = [];
   let published = 0;
