@@ -27,12 +27,10 @@ func (s *server) openPubsub() error {
 		App:             s.app,
 		ClientOf:        pubsubClientOf,
 		Server:          s.sioFlags.ServerID,
-		Ping:            s.PubsubPing,
+		Limits:          s.pubsubLimits(),
 		MaxPayload:      int(s.MaxPayload),
 		MaxBackpressure: int(s.MaxBackpressure),
 		CloseSlow:       s.BackpressurePolicy == "close",
-		MaxTopics:       s.PubsubMaxTopics,
-		MaxPending:      s.PubsubMaxPending,
 		Renew:           s.renewPubsub,
 		Members:         &broker.MemoryTopicMembers{},
 		MaxMembers:      s.PubsubMaxMembers,
@@ -46,7 +44,13 @@ func (s *server) openPubsub() error {
 		return fmt.Errorf("/pubsub: %w", err)
 	}
 	s.pubsub = speaker
+	s.onReload(s.reloadPubsub, "pubsub-ping", "pubsub-max-topics", "pubsub-max-pending")
 	return nil
+}
+
+// reloadPubsub changes what clients may do from now on, and what new ones are told.
+func (s *server) reloadPubsub(next *serveCmd) (func(), error) {
+	return func() { s.pubsub.SetLimits(next.pubsubLimits()) }, nil
 }
 
 // pubsubRoutes serves it, and its client for browsers.

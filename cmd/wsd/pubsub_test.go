@@ -38,6 +38,37 @@ func TestPubsub(t *testing.T) {
 	bare.expect(ws.OpText, `{"x":1}`)
 }
 
+// TestPubsubReload changes what clients may have: it holds for who is connected, and
+// takes nothing from them.
+func TestPubsubReload(t *testing.T) {
+	f := newFile(t, "pubsub-max-topics: 1\n")
+	r := serve(t, "--config", f.name)
+	c := speaks(t, r, nil)
+	subscribes := func(topic, want string) {
+		t.Helper()
+		c.send(ws.OpText, `{"op":"subscribe","id":1,"topic":"`+topic+`"}`)
+		if _, got := c.frame(); !strings.HasPrefix(string(got), want) {
+			t.Errorf("%s: %s", topic, got)
+		}
+	}
+	subscribes("a", `{"op":"ok",`)
+	subscribes("b", `{"op":"error","id":1,"code":"limit",`)
+	f.write("pubsub-max-topics: 2\n")
+	r.mustReload("")
+	subscribes("b", `{"op":"ok",`)
+	f.write("pubsub-max-topics: 0\n")
+	r.mustReload("--pubsub-max-topics")
+	f.write("pubsub-max-topics: 1\npubsub-ping: 7s\n")
+	r.mustReload("")
+	subscribes("c", `{"op":"error","id":1,"code":"limit",`)
+	c.send(ws.OpText, `{"op":"publish","topic":"b","data":1}`)
+	c.expect(ws.OpText, `{"op":"message","topic":"b","data":1}`)
+	late := r.dial("/pubsub", http.Header{"Sec-Websocket-Protocol": {"wsd.json.v1"}})
+	if _, hello := late.frame(); !strings.HasSuffix(string(hello), `,"ping":7}`) {
+		t.Errorf("%s", hello)
+	}
+}
+
 func TestPubsubNeedsItsProtocol(t *testing.T) {
 	r := serve(t)
 	for _, offered := range []string{"", "other"} {

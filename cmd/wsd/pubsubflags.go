@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/fe4bcecb/wsd/internal/pubsub"
 )
 
 // pubsubFlags are those of /pubsub.
@@ -14,6 +16,11 @@ type pubsubFlags struct {
 	PubsubMaxTopics  int           `default:"128" placeholder:"N" help:"Topics that a connection there may subscribe to. Default ${default}."`
 	PubsubMaxMembers int           `default:"1000" placeholder:"N" help:"Members of a topic that a client there is told, of how many there are. Default ${default}."`
 	PubsubMaxPending int           `default:"256" placeholder:"N" help:"Publications of a connection there that may wait for the broker. Default ${default}."`
+}
+
+// pubsubLimits are those that a reload takes.
+func (f *pubsubFlags) pubsubLimits() pubsub.Limits {
+	return pubsub.Limits{Ping: f.PubsubPing, MaxTopics: f.PubsubMaxTopics, MaxPending: f.PubsubMaxPending}
 }
 
 // check refuses what can't be meant.

@@ -80,7 +80,7 @@ func (c *Client) open(ws *engine.Conn) {
 	s := c.server
 	c.ws, c.shard, c.id = ws, s.shardOf(ws.Loop()), newID()
 	s.count.connections.Add(1)
-	c.answer(appendHello(c.room(), s.opts.Server, c.id, int(s.opts.Ping/time.Second)))
+	c.answer(appendHello(c.room(), s.opts.Server, c.id, int(s.limits.Load().Ping/time.Second)))
 }
 
 func (c *Client) closed() {
@@ -173,7 +173,7 @@ func (c *Client) publish(id string, r *request) {
 		c.refuse(id, failure{tooLarge, "the data is larger than the server takes"})
 	case !may(c.account.Publish, topic):
 		c.refuse(id, failure{forbidden, "not allowed to publish to this topic"})
-	case c.pending >= s.opts.MaxPending:
+	case c.pending >= s.limits.Load().MaxPending:
 		c.refuse(id, failure{limit, "too many publications wait for the broker"})
 	default:
 		c.pending++
@@ -225,7 +225,7 @@ func failureOf(err error) failure {
 
 // ask runs a job when those before it are done. The error is errBusy.
 func (c *Client) ask(j job) error {
-	if len(c.jobs) >= c.server.opts.MaxTopics+8 {
+	if len(c.jobs) >= c.server.limits.Load().MaxTopics+8 {
 		return errBusy
 	}
 	c.jobs = append(c.jobs, j)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -40,9 +41,8 @@ type Options struct {
 	// Renew takes a token that a client has brought with the op auth. It is called on
 	// the connection's loop. nil: tokens are refused.
 	Renew func(ws *engine.Conn, token string) Renewal
-	// Ping is what clients are told: how long a connection may be quiet before they
-	// ask whether it is alive. 0: 25 s.
-	Ping time.Duration
+	// Limits are those at first; see [Server.SetLimits].
+	Limits
 	// MaxPayload is the largest data of a message, in bytes, as published; 0: 16 KiB.
 	MaxPayload int
 	// MaxBackpressure is how many bytes of messages may wait for a slow reader; 0: 64
@@ -51,11 +51,6 @@ type Options struct {
 	MaxBackpressure int
 	// CloseSlow closes a slow reader with 1008 where messages would be dropped.
 	CloseSlow bool
-	// MaxTopics is how many topics a connection may subscribe to; 0: 128.
-	MaxTopics int
-	// MaxPending is how many publications of a connection may wait for the broker; 0:
-	// 256.
-	MaxPending int
 	// Members knows who is subscribed to topics, on every node; nil: there is no
 	// presence.
 	Members broker.TopicMembers
@@ -69,10 +64,23 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Limits are what may change while a Server runs.
+type Limits struct {
+	// Ping is what clients are told: how long a connection may be quiet before they
+	// ask whether it is alive. 0: 25 s.
+	Ping time.Duration
+	// MaxTopics is how many topics a connection may subscribe to; 0: 128.
+	MaxTopics int
+	// MaxPending is how many publications of a connection may wait for the broker; 0:
+	// 256.
+	MaxPending int
+}
+
 // Server serves the protocol on connections of one App. Its methods are safe from
 // any goroutine.
 type Server struct {
-	opts    Options
+	opts    Options // but for Limits
+	limits  atomic.Pointer[Limits]
 	members broker.TopicMembersNode // nil: there is no presence
 	jobs    pool
 	count   counters
@@ -92,17 +100,15 @@ type Server struct {
 // New makes a Server. Use its Behavior for the App's routes. The error is that of
 // Members.
 func New(opts Options) (*Server, error) {
-	setDefault(&opts.Ping, DefaultPing)
 	setDefault(&opts.MaxPayload, engine.DefaultMaxPayload)
 	setDefault(&opts.MaxBackpressure, engine.DefaultMaxBackpressure)
-	setDefault(&opts.MaxTopics, DefaultMaxTopics)
-	setDefault(&opts.MaxPending, DefaultMaxPending)
 	setDefault(&opts.MaxMembers, DefaultMaxMembers)
 	setDefault(&opts.Timeout, DefaultTimeout)
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
 	s := &Server{opts: opts, maxShard: maxShard, topics: map[string]*topic{}, shards: map[*engine.Loop]*shard{}}
+	s.SetLimits(opts.Limits)
 	s.jobs.max = workers
 	s.ctx, s.end = context.WithCancel(context.Background())
 	if opts.Members != nil {
@@ -113,6 +119,15 @@ func New(opts Options) (*Server, error) {
 		}
 	}
 	return s, nil
+}
+
+// SetLimits puts limits in the place of those before. They hold for connections that
+// are open, too: what these have stays.
+func (s *Server) SetLimits(l Limits) {
+	setDefault(&l.Ping, DefaultPing)
+	setDefault(&l.MaxTopics, DefaultMaxTopics)
+	setDefault(&l.MaxPending, DefaultMaxPending)
+	s.limits.Store(&l)
 }
 
 func setDefault[T comparable](value *T, def T) {

@@ -67,7 +67,7 @@ func (c *Client) subscribe(id string, r *request) {
 	case c.subs[name] != nil:
 		c.refuse(id, failure{badRequest, "subscribed already"})
 		return
-	case len(c.subs) >= s.opts.MaxTopics:
+	case len(c.subs) >= s.limits.Load().MaxTopics:
 		c.refuse(id, failure{limit, "too many topics"})
 		return
 	case !may(c.account.Subscribe, name):
