@@ -5,10 +5,19 @@ import "context"
 // TopicMembers knows which connections are in topics, on every node. It is kept apart from
 // Presence, which knows the connections of users.
 type TopicMembers interface {
-	// Join attaches a node. changed is told of members that come or go, in the topics
-	// that the node watches, its own included; never two at a time for one topic. It
-	// must not block.
-	Join(changed func(topic string, m TopicMember, joined bool)) (TopicMembersNode, error)
+	// Join attaches a node.
+	Join(r TopicMembersReceiver) (TopicMembersNode, error)
+}
+
+// TopicMembersReceiver is what a node of TopicMembers does with what it is told of the
+// topics that it watches. The functions are never called two at a time for one topic,
+// and must not block.
+type TopicMembersReceiver struct {
+	// Changed is told of members that come or go, the node's own included.
+	Changed func(topic string, m TopicMember, joined bool)
+	// Missed is told where members may have come or gone without Changed: List knows.
+	// nil: nobody wants to know.
+	Missed func(topic string)
 }
 
 // TopicMember is a connection in a topic.
@@ -26,7 +35,7 @@ type TopicMembersNode interface {
 	// Errors are ErrOverflow, ErrUnavailable and ErrClosed.
 	Enter(topic string, m TopicMember) error
 	Exit(topic, connection string) error
-	// Watch has changed told of a topic's members from soon on, until Unwatch: of all
+	// Watch has the receiver told of a topic's members from soon on, until Unwatch: of all
 	// that changes behind the first List of it.
 	Watch(topic string)
 	Unwatch(topic string)

@@ -25,13 +25,13 @@ type memberKey struct {
 
 type memoryMembersNode struct {
 	all     *MemoryTopicMembers
-	changed func(string, TopicMember, bool)
-	left    bool // all.mu
+	changed func(string, TopicMember, bool) // none are missed
+	left    bool                            // all.mu
 }
 
 // Join implements [TopicMembers]. There is no error.
-func (a *MemoryTopicMembers) Join(changed func(topic string, m TopicMember, joined bool)) (TopicMembersNode, error) {
-	return &memoryMembersNode{all: a, changed: changed}, nil
+func (a *MemoryTopicMembers) Join(r TopicMembersReceiver) (TopicMembersNode, error) {
+	return &memoryMembersNode{all: a, changed: r.Changed}, nil
 }
 
 // ofLocked returns a topic, which it makes if there is none.

@@ -34,7 +34,7 @@ type crowd struct {
 func joinMembers(t *testing.T, m broker.TopicMembers) *crowd {
 	t.Helper()
 	c := new(crowd)
-	node, err := m.Join(func(topic string, m broker.TopicMember, joined bool) {
+	node, err := m.Join(broker.TopicMembersReceiver{Changed: func(topic string, m broker.TopicMember, joined bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		sign := "-"
@@ -42,7 +42,7 @@ func joinMembers(t *testing.T, m broker.TopicMembers) *crowd {
 			sign = "+"
 		}
 		c.got = append(c.got, fmt.Sprintf("%s%s:%s/%s", sign, topic, m.User, m.Connection))
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,8 +25,8 @@ const (
 	// who touch it every third of it.
 	membersLife = time.Hour
 	// maxMembersRead bounds what is read of a topic's members at a time, about. Of a
-	// larger topic joins and leaves are told as they come, but not those that were
-	// lost on the way, or of nodes that died.
+	// larger topic joins and leaves are told as they come; where some were lost on the
+	// way, or with a node that died, that is told.
 	maxMembersRead = 10_000
 	// memberIDLen is how long the ids of nodes are.
 	memberIDLen = 24
@@ -46,10 +46,10 @@ func (b *Broker) TopicMembers() broker.TopicMembers { return redisMembers{b} }
 
 // membersNode is one node's part.
 type membersNode struct {
-	b       *Broker
-	lane    *lane
-	id      string
-	changed func(string, broker.TopicMember, bool)
+	b    *Broker
+	lane *lane
+	id   string
+	r    broker.TopicMembersReceiver
 
 	ctx  context.Context // ends with Leave, and with the Broker
 	end  context.CancelFunc
@@ -65,11 +65,11 @@ type membersNode struct {
 }
 
 // Join implements broker.TopicMembers.
-func (r redisMembers) Join(changed func(topic string, m broker.TopicMember, joined bool)) (broker.TopicMembersNode, error) {
-	b := r.b
+func (t redisMembers) Join(r broker.TopicMembersReceiver) (broker.TopicMembersNode, error) {
+	b := t.b
 	b.members.once.Do(func() { b.members.lane = b.newLane("members") })
 	n := &membersNode{
-		b: b, lane: b.members.lane, id: newToken(), changed: changed,
+		b: b, lane: b.members.lane, id: newToken(), r: r,
 		wake:    make(chan struct{}, 1),
 		own:     map[string]map[string]string{},
 		dirty:   map[string]bool{},

@@ -22,6 +22,7 @@ type membersView struct {
 
 	mu      sync.Mutex
 	loaded  bool
+	partial bool // the topic has more than members has
 	loading bool
 	members map[string]string // fields of the hash
 	arrived []memberChange    // while loading
@@ -102,8 +103,10 @@ func (v *membersView) noteLocked(field, user string, joined bool) {
 		user = old
 	case joined == there && len(v.members) < maxMembersRead:
 		return
+	case joined && !there:
+		v.partial = true
 	}
-	v.n.changed(v.topic, broker.TopicMember{User: user, Connection: field[memberIDLen:]}, joined)
+	v.n.r.Changed(v.topic, broker.TopicMember{User: user, Connection: field[memberIDLen:]}, joined)
 }
 
 // refresh reads the hashes that views have to, and has the members of nodes that died
@@ -182,8 +185,16 @@ func (v *membersView) load(ctx context.Context, sub *subscription) error {
 	return err
 }
 
+// missedLocked tells that members may have come or gone.
+func (v *membersView) missedLocked() {
+	if v.n.r.Missed != nil {
+		v.n.r.Missed(v.topic)
+	}
+}
+
 // compareLocked takes what the hash has.
 func (v *membersView) compareLocked(fields map[string]string, total int) {
+	v.partial = total > len(fields)
 	if !v.loaded {
 		v.loaded = true
 		for field, user := range fields {
@@ -191,8 +202,9 @@ func (v *membersView) compareLocked(fields map[string]string, total int) {
 		}
 		return
 	}
-	if total > len(fields) {
-		return // too many to compare
+	if v.partial {
+		v.missedLocked() // too many to compare
+		return
 	}
 	for field, user := range fields {
 		if _, there := v.members[field]; !there {
@@ -216,6 +228,9 @@ func (v *membersView) bury(alive map[string]bool) {
 			dead = append(dead, field)
 			v.noteLocked(field, user, false)
 		}
+	}
+	if v.partial && len(dead) > 0 {
+		v.missedLocked() // they may have had others
 	}
 	v.mu.Unlock()
 	if len(dead) == 0 {

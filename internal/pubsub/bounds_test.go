@@ -118,6 +118,9 @@ func TestQueueIsFullOfJoins(t *testing.T) {
 	c.expect(`{"op":"gap","topic":"t","reason":"backpressure","lost":0,"presence":true}`)
 	m.changed("t", broker.TopicMember{Connection: "late"}, true)
 	c.expect(`{"op":"join","topic":"t","user":"","connection":"late"}`)
+	m.missed("quiet")
+	m.missed("t") // at the broker
+	c.expect(`{"op":"gap","topic":"t","reason":"backpressure","lost":0,"presence":true}`)
 	c.send(`{"op":"ping","id":3}`)
 	c.expect(`{"op":"ok","id":3}`)
 }

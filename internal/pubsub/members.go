@@ -72,6 +72,13 @@ func (s *Server) memberChanged(name string, m broker.TopicMember, joined bool) {
 	})
 }
 
+// membersMissed tells those who want to know that joins or leaves may be missing.
+func (s *Server) membersMissed(name string) {
+	if t := s.find(name); t != nil {
+		t.spread(delivery{kind: outdatedDelivery})
+	}
+}
+
 // appendMember writes the fields of a member behind a byte.
 func appendMember(dst []byte, before byte, m broker.TopicMember) []byte {
 	dst = append(dst, before)

@@ -14,6 +14,7 @@ type members struct {
 	broker.MemoryTopicMembers
 	list    func(limit int) ([]broker.TopicMember, int, error)
 	changed func(topic string, m broker.TopicMember, joined bool)
+	missed  func(topic string)
 }
 
 type membersNode struct {
@@ -21,9 +22,9 @@ type membersNode struct {
 	all *members
 }
 
-func (m *members) Join(changed func(string, broker.TopicMember, bool)) (broker.TopicMembersNode, error) {
-	m.changed = changed
-	n, err := m.MemoryTopicMembers.Join(changed)
+func (m *members) Join(r broker.TopicMembersReceiver) (broker.TopicMembersNode, error) {
+	m.changed, m.missed = r.Changed, r.Missed
+	n, err := m.MemoryTopicMembers.Join(r)
 	return membersNode{n, m}, err
 }
 

@@ -113,7 +113,7 @@ func New(opts Options) (*Server, error) {
 	s.ctx, s.end = context.WithCancel(context.Background())
 	if opts.Members != nil {
 		var err error
-		if s.members, err = opts.Members.Join(s.memberChanged); err != nil {
+		if s.members, err = opts.Members.Join(broker.TopicMembersReceiver{Changed: s.memberChanged, Missed: s.membersMissed}); err != nil {
 			s.end()
 			return nil, err
 		}

@@ -124,7 +124,7 @@ func (t *topic) spread(d delivery) {
 
 func (t *topic) spreadLocked(d delivery) {
 	for _, l := range t.locals {
-		if d.kind == memberDelivery && l.watchers == 0 {
+		if l.watchers == 0 && (d.kind == memberDelivery || d.kind == outdatedDelivery) {
 			continue
 		}
 		d.local = l
@@ -152,7 +152,7 @@ const (
 	messageDelivery deliveryKind = iota
 	gapDelivery
 	memberDelivery
-	outdatedDelivery // joins or leaves found the shard full
+	outdatedDelivery // joins or leaves are missing, or found the shard full
 	answerDelivery
 )
 
