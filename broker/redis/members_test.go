@@ -201,6 +201,29 @@ func TestWatchBeginsWithTheHash(t *testing.T) {
 	}
 }
 
+// TestRefreshPastAHashThatIsNone has a view whose key is another program's before one
+// that can be read.
+func TestRefreshPastAHashThatIsNone(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	n, _, _ := joinMembers(t, openBroker(t, r.URL(), nil))
+	r.Do("SET", membersKey("bad"), "no hash")
+	r.Do("HSET", membersKey("good"), strings.Repeat("x", memberIDLen)+"1", "ann")
+	var views []*membersView
+	for _, topic := range []string{"bad", "good"} {
+		v := &membersView{n: n, topic: topic, stale: true, members: map[string]string{}}
+		v.sub = n.b.hub.subscribe(n.b.inboxKind(), membersChannel(topic), v)
+		defer v.sub.release(false)
+		views = append(views, v)
+	}
+	if err := n.refresh(views); !unusable(err) {
+		t.Errorf("the error is %v", err)
+	}
+	if bad, good := views[0], views[1]; !bad.stale || !good.loaded {
+		t.Errorf("the bad one is stale: %v, the good one was read: %v", bad.stale, good.loaded)
+	}
+}
+
 // TestTopicMembersOfALargeTopic breaks the connection of a node that watches more
 // members than it compares, and then has the node of some die: it is told both times
 // that there may be others.

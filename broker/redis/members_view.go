@@ -110,8 +110,9 @@ func (v *membersView) noteLocked(field, user string, joined bool) {
 }
 
 // refresh reads the hashes that views have to, and has the members of nodes that died
-// leave.
+// leave. A hash that can't be used keeps no other from being read.
 func (n *membersNode) refresh(views []*membersView) error {
+	var failed error
 	for _, v := range views {
 		n.mu.Lock()
 		stale, sub := v.stale, v.sub
@@ -124,7 +125,10 @@ func (n *membersNode) refresh(views []*membersView) error {
 			n.mu.Lock()
 			v.stale = true
 			n.mu.Unlock()
-			return err
+			if !unusable(err) {
+				return err
+			}
+			failed = err
 		}
 	}
 	var nodes map[string]bool
@@ -140,7 +144,7 @@ func (n *membersNode) refresh(views []*membersView) error {
 	for _, v := range views {
 		v.bury(alive)
 	}
-	return nil
+	return failed
 }
 
 // begin reads the hash unless that was done: what changes from now on is told.
