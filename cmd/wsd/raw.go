@@ -132,22 +132,25 @@ func (s *server) admission(b engine.Behavior, accept func(u *engine.Handshake, w
 // enter counts a raw connection that is open, or closes it. Call on the loop.
 func (s *server) enter(ws *engine.Conn) bool {
 	c := rawClientOf(ws)
-	switch {
-	case c.away:
+	if c.away {
 		s.sendAway(ws, c, reasonCapacity, textAtCapacity)
-		return false
-	case s.full(): // since the handshake was begun
-		c.away = true
-		s.sendAway(ws, c, reasonCapacity, textAtCapacity)
-		return false
-	case !s.limiter.enter(c.from):
-		c.away = true
-		s.sendAway(ws, c, reasonIP, textPerIP)
 		return false
 	}
+	// Counted first: of several that come at once none may think that it is the last.
 	s.raw.Add(1)
-	s.attach(ws, c)
-	return true
+	crowded := s.crowded() // since the handshake was begun
+	if !crowded && s.limiter.enter(c.from) {
+		s.attach(ws, c)
+		return true
+	}
+	s.raw.Add(-1)
+	c.away = true
+	if crowded {
+		s.sendAway(ws, c, reasonCapacity, textAtCapacity)
+	} else {
+		s.sendAway(ws, c, reasonIP, textPerIP)
+	}
+	return false
 }
 
 // sendAway closes a connection that is one too many.

@@ -9,8 +9,8 @@ import (
 	"github.com/fe4bcecb/wsd/engine"
 )
 
-// run serves until ctx ends, or beginDrain is called, and then drains. The error says with which code
-// the process is to exit; see exitCode.
+// run serves until ctx ends, or beginDrain is called, and then drains. The error says
+// with which code the process is to exit; see exitCode.
 func run(ctx context.Context, cfg config) error {
 	s := &server{config: cfg}
 	defer s.ends.run()

@@ -105,7 +105,7 @@ func (s *server) prepareSIO() (end func(), err error) {
 			return nil, usageError(fmt.Errorf("--client-dir: %w", err))
 		}
 	}
-	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.access, s.Origins, int(s.limit.Load()), s.full, s.log); err != nil {
+	if s.sio, err = newSIOApp(&s.sioFlags, s.cluster(), s.access, s.Origins, int(s.limit.Load()), s.crowded, s.log); err != nil {
 		end()
 		return nil, err
 	}
@@ -123,6 +123,10 @@ func (s *server) connections() int {
 
 // full reports whether one more client is too many.
 func (s *server) full() bool { return s.connections() >= int(s.limit.Load()) }
+
+// crowded reports whether there are too many clients, one included that is counted but
+// not let in yet.
+func (s *server) crowded() bool { return s.connections() > int(s.limit.Load()) }
 
 // webSockets is the engine's own limit. Who is closed for capacity behind an
 // open packet needs a place meanwhile.

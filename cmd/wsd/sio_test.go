@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -563,6 +564,56 @@ func TestAtCapacity(t *testing.T) {
 		if _, err := dial("ws://"+r.addr+target, nil); status(err) != http.StatusServiceUnavailable {
 			t.Errorf("%s: %v", target, err)
 		}
+	}
+}
+
+// TestCapacityIsNotExceeded has many clients come at once, by all ways in.
+func TestCapacityIsNotExceeded(t *testing.T) {
+	const limit, clients = 5, 40
+	r := serve(t, "--max-connections", strconv.Itoa(limit), "--loops", "4")
+	var mu sync.Mutex
+	var raw []*client
+	open := 0
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			if i%2 == 0 {
+				resp, err := http.Get("http://" + r.addr + sioPolling)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+				if resp.StatusCode == http.StatusOK {
+					mu.Lock()
+					defer mu.Unlock()
+					open++
+				}
+				return
+			}
+			c, err := dial("ws://"+r.addr+"/topics/a?self=1", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			c.t, raw = t, append(raw, c)
+		})
+	}
+	all.Wait()
+	for _, c := range raw {
+		t.Cleanup(func() { c.conn.Close() })
+		c.send(ws.OpText, "x")
+		if op, _ := c.frame(); op == ws.OpText {
+			open++
+		}
+	}
+	if open > limit || open == 0 {
+		t.Errorf("%d clients were let in, the limit is %d", open, limit)
+	}
+	if n := r.server.connections(); n != open {
+		t.Errorf("%d clients are counted, %d were let in", n, open)
 	}
 }
 

@@ -88,8 +88,9 @@ type Options struct {
 	// client gets.
 	MaxSessions int
 	AtCapacity  Capacity
-	// Full reports that one more client is too many for a limit that sessions share
-	// with others. It is called for each handshake, on loops too; nil: never.
+	// Full reports that there are too many clients for a limit that sessions share with
+	// others. It is called for each handshake, which Server.Sessions counts by then, on
+	// loops too; nil: never.
 	Full func() bool
 	// Refused hears of each request that is refused. It must not block. Safe from
 	// any goroutine, it runs on several. nil: nobody does.

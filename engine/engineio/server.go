@@ -248,11 +248,9 @@ func (srv *Server) openPacket(sid string) eio.Handshake {
 
 // admit counts one more session, if there is room.
 func (srv *Server) admit() bool {
-	if srv.opts.Full != nil && srv.opts.Full() {
-		return false
-	}
+	// Counted first: of several that come at once none may think that it is the last.
 	n := srv.sessions.Add(1)
-	if limit := srv.maxSessions.Load(); limit > 0 && n > limit {
+	if limit := srv.maxSessions.Load(); limit > 0 && n > limit || srv.opts.Full != nil && srv.opts.Full() {
 		srv.sessions.Add(-1)
 		return false
 	}
