@@ -259,7 +259,9 @@ func (a *App) Serve(l net.Listener) error {
 	}
 	if !a.keep(acc, l) {
 		if acc != nil {
-			acc.stop(context.Background())
+			nobodyWaits, cancel := context.WithCancel(context.Background())
+			cancel() // a callback may hold up the loop for long
+			acc.stop(nobodyWaits)
 		}
 		_ = l.Close()
 		<-a.quit

@@ -207,6 +207,35 @@ func TestShutdownDuringAHandshake(t *testing.T) {
 	}
 }
 
+// TestServeOfADeafApp has an App that listens no more be given a listener, whose client
+// holds up the loop: Serve returns all the same.
+func TestServeOfADeafApp(t *testing.T) {
+	for range 20 {
+		entered, release := make(chan struct{}, 1), make(chan struct{})
+		app := engine.New(engine.Options{Loops: 1, Logger: quiet()}).WS("/*", engine.Behavior{
+			Upgrade: func(*engine.Handshake) {
+				entered <- struct{}{}
+				<-release
+			},
+		})
+		app.StopListening(t.Context())
+		l := listen(t)
+		c := knock(t, l.Addr().String(), upgradeHead("/"))
+		served, result := make(chan error, 1), make(chan error, 1)
+		go func() { served <- app.Serve(l) }()
+		receive(t, entered)
+		go func() { result <- app.Shutdown(t.Context()) }()
+		if err := receive(t, served); err != engine.ErrShutdown {
+			t.Errorf("Serve: %v", err)
+		}
+		close(release)
+		_ = c.Close()
+		if err := receive(t, result); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	}
+}
+
 func TestShutdownBeforeServe(t *testing.T) {
 	for name, app := range map[string]*engine.App{
 		"fresh":   engine.New(engine.Options{Logger: quiet()}),
