@@ -61,6 +61,7 @@ func Run(t testing.TB, stdin string, args ...string) (stdout, stderr string, cod
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout+stopTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = environment()
 	var out, errs strings.Builder
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	err := cmd.Run()
@@ -69,6 +70,12 @@ func Run(t testing.TB, stdin string, args ...string) (stdout, stderr string, cod
 		t.Fatalf("wsd %s: %v\n%s", strings.Join(args, " "), err, errs.String())
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// environment is the tests', but for what is meant for them: wsd warns of variables that
+// begin as its own do.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "WSD_LONG=") })
 }
 
 // Process is a running wsd.
@@ -104,6 +111,7 @@ func StartLimited(t testing.TB, fds int, args ...string) *Process {
 		script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, fds)
 		cmd = exec.Command("sh", append([]string{"-c", script, binary}, args...)...)
 	}
+	cmd.Env = environment()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
