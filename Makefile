@@ -45,10 +45,13 @@ race: ## the root module's tests under the race detector
 
 .PHONY: fuzz
 fuzz: ## each fuzz target in turn, FUZZTIME=60s each
-	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { t[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, t[i]; n = 0 }' | \
+	@# Now and then go test takes the end of the time for a failure: it names no input then.
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	go test -list '^Fuzz' ./... | awk '/^Fuzz/ { t[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, t[i]; n = 0 }' | \
 	while read -r pkg target; do \
 		echo "== $$pkg $$target $(FUZZTIME)"; \
-		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$pkg" < /dev/null; \
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$pkg" < /dev/null 2>&1 | tee "$$log" || \
+			{ grep -q '^ *context deadline exceeded$$' "$$log" && ! grep -q 'testdata/fuzz' "$$log"; }; \
 	done
 
 .PHONY: cluster-matrix
