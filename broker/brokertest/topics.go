@@ -56,7 +56,16 @@ type listener struct {
 func listen(t *testing.T, b broker.Topics) *listener {
 	t.Helper()
 	l := new(listener)
-	node, err := b.Join(broker.TopicsReceiver{Deliver: l.keep, Gap: l.keepGap})
+	l.join(t, b, broker.TopicsReceiver{Deliver: l.keep})
+	return l
+}
+
+// join has the listener be a node, which keeps the gaps, and does with messages what r
+// says.
+func (l *listener) join(t *testing.T, b broker.Topics, r broker.TopicsReceiver) {
+	t.Helper()
+	r.Gap = l.keepGap
+	node, err := b.Join(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +76,6 @@ func listen(t *testing.T, b broker.Topics) *listener {
 		}
 	})
 	l.node = node
-	return l
 }
 
 func (l *listener) keep(m broker.Message) {

@@ -1,7 +1,6 @@
 package brokertest
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"sync"
@@ -24,25 +23,15 @@ type place struct{ topic, offset string }
 func listenOwn(t *testing.T, b broker.Topics) *ownListener {
 	t.Helper()
 	l := &ownListener{own: map[place]bool{}}
-	node, err := b.Join(broker.TopicsReceiver{Deliver: l.keep, Own: l.keepOwn, Gap: l.keepGap})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = node.Leave()
-		if len(l.gaps) > 0 {
-			t.Errorf("told of gaps where nothing was lost: %q", l.gaps)
-		}
-	})
-	l.node = node
+	l.join(t, b, broker.TopicsReceiver{Deliver: l.keep, Own: l.keepOwn})
 	return l
 }
 
 func (l *ownListener) keepOwn(m broker.Message) {
-	m.Data = bytes.Clone(m.Data)
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.got, l.own[place{m.Topic, m.Offset}] = append(l.got, m), true
+	l.own[place{m.Topic, m.Offset}] = true
+	l.mu.Unlock()
+	l.keep(m)
 }
 
 // subscribeReady subscribes to topics and waits until that stands, without probes: a
