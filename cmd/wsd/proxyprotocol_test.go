@@ -16,6 +16,25 @@ import (
 	"github.com/gobwas/ws"
 )
 
+// headed is a connection of a proxy that sends its header with the first bytes of its
+// client, as the answer to a header that is refused comes at once: http.Client takes what
+// arrives before its request for nobody's.
+type headed struct {
+	net.Conn
+	header []byte
+}
+
+func (h *headed) Write(p []byte) (int, error) {
+	if h.header == nil {
+		return h.Conn.Write(p)
+	}
+	first := append(h.header, p...)
+	n, err := h.Conn.Write(first)
+	n = max(0, n-len(h.header))
+	h.header = nil
+	return n, err
+}
+
 // proxied connects to the server as a proxy does that speaks for source; "" is the
 // proxy itself.
 func (r *running) proxied(source string) net.Conn {
@@ -29,10 +48,7 @@ func (r *running) proxied(source string) net.Conn {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { conn.Close() })
-	if _, err := conn.Write(proxyproto.Append(nil, from)); err != nil {
-		r.t.Fatal(err)
-	}
-	return conn
+	return &headed{Conn: conn, header: proxyproto.Append(nil, from)}
 }
 
 // tryFrom is try for a client behind a proxy: the status, and the body of an answer
