@@ -27,8 +27,14 @@ const (
 // startWorkers starts a parent with its workers.
 func startWorkers(t *testing.T, args ...string) *wsdproc.Process {
 	t.Helper()
+	return startLimitedWorkers(t, 0, args...)
+}
+
+// startLimitedWorkers is startWorkers with at most fds open files for each process.
+func startLimitedWorkers(t *testing.T, fds int, args ...string) *wsdproc.Process {
+	t.Helper()
 	redis := testkit.StartRedis(t)
-	return wsdproc.Start(t, append([]string{"serve", "--workers", fmt.Sprint(workerCount), "--server-id", "ws",
+	return wsdproc.StartLimited(t, fds, append([]string{"serve", "--workers", fmt.Sprint(workerCount), "--server-id", "ws",
 		"--adapter", "classic", "--redis-url", redis.URL(), "--drain-lb-wait", "0s", "--max-connections", "1000",
 		"--sio-allow-join", "room/*", "--sio-relay", "say=room/*"}, args...)...)
 }
@@ -107,7 +113,12 @@ func dialRaw(t *testing.T, address string) *rawws.Conn {
 // openSession begins a session by polling and returns its id.
 func openSession(t *testing.T, c *rawws.Conn) string {
 	t.Helper()
-	r := exchange(t, c, "GET", sioPolling, "")
+	return sidIn(t, exchange(t, c, "GET", sioPolling, ""))
+}
+
+// sidIn is the session id that an answer tells.
+func sidIn(t *testing.T, r *rawws.Response) string {
+	t.Helper()
 	var open struct{ SID string }
 	if r.Status != http.StatusOK || len(r.Body) == 0 || json.Unmarshal([]byte(r.Body[1:]), &open) != nil {
 		t.Fatalf("%d %s", r.Status, r.Body)
