@@ -108,7 +108,7 @@ func TestDropNewestKeepsTheOldest(t *testing.T) {
 	if f.told.Load() != 50 || f.toldBytes.Load() != 50*(8+1<<10+4) {
 		t.Errorf("Dropped told %d messages, %d bytes", f.told.Load(), f.toldBytes.Load())
 	}
-	if total := app.Stats(); total.Loops[0].Dropped != 50 {
+	if total := snapshot(t, app); total.Loops[0].Dropped != 50 {
 		t.Errorf("Stats count %d dropped", total.Loops[0].Dropped)
 	}
 }
@@ -156,7 +156,7 @@ func TestClosePolicyCloses(t *testing.T) {
 		}
 	}
 	c.wantEOF()
-	if total := app.Stats(); total.Loops[0].Closed[engine.CauseBackpressure] != 1 {
+	if total := snapshot(t, app); total.Loops[0].Closed[engine.CauseBackpressure] != 1 {
 		t.Errorf("closed by cause: %v", total.Loops[0].Closed)
 	}
 }
@@ -287,7 +287,7 @@ func TestClosePolicyInAFanOut(t *testing.T) {
 		}
 	}
 	slow.wantEOF()
-	s := app.Stats()
+	s := snapshot(t, app)
 	if n := s.Total().Closed[engine.CauseBackpressure]; n != 1 || closes.Load() != 1 {
 		t.Errorf("closed %d times, called back %d times", n, closes.Load())
 	}

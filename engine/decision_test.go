@@ -63,7 +63,7 @@ func TestFramesBeforeADeferredDecision(t *testing.T) {
 	frames := sent(ws.OpText, "one") + sent(ws.OpPing, "two") + sent(ws.OpText, "three")
 	addr := serve(t, app)
 	for cut := 0; cut <= len(frames); cut += 5 {
-		before := app.Stats()
+		before := snapshot(t, app)
 		c := knock(t, addr, head+frames[:cut/2])
 		u := receive(t, later)
 		c.raw(frames[cut/2 : cut])
@@ -259,7 +259,7 @@ func TestMaxConnections(t *testing.T) {
 	third.wantText("in")
 	fourth := dial(t, addr, "/")
 	fourth.wantClose(1008, "Server at capacity")
-	s := app.Stats()
+	s := snapshot(t, app)
 	if n := s.Total().Closed[engine.CauseCapacity]; n != 11 {
 		t.Errorf("%d closed for capacity, want 11", n)
 	}

@@ -46,7 +46,7 @@ func TestDescriptorsAreKept(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, func() bool { return told.Load() == 2*each }, patience)
-	if s := app.Stats(); s.FDRefused != 2*each || s.Sockets != 0 || s.Total().AcceptPauses != 0 {
+	if s := snapshot(t, app); s.FDRefused != 2*each || s.Sockets != 0 || s.Total().AcceptPauses != 0 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fe4bcecb/wsd/engine"
+	"github.com/fe4bcecb/wsd/internal/testkit"
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 )
@@ -37,6 +38,14 @@ func serve(t testing.TB, app *engine.App) string {
 		}
 	})
 	return addr
+}
+
+// snapshot is Stats to which every loop has answered: on a busy machine one may not in
+// time, and is told with the counters of before.
+func snapshot(t testing.TB, app *engine.App) (s engine.Stats) {
+	t.Helper()
+	testkit.Eventually(t, func() bool { s = app.Stats(); return !s.Stale }, patience)
+	return s
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }

@@ -242,14 +242,15 @@ func TestHandshakeTimeout(t *testing.T) {
 	slow.wantEOF()
 	silent.wantEOF()
 	testkit.Eventually(t, func() bool { return app.Stats().Sockets == 0 }, patience)
-	s := app.Stats()
+	s := snapshot(t, app)
 	if total := s.Total(); total.Closed[engine.CauseHandshake] != 2 || total.Opened != 0 {
 		t.Errorf("%d handshakes failed, %d opened", total.Closed[engine.CauseHandshake], total.Opened)
 	}
 }
 
 func TestRequestSplitAtEveryByte(t *testing.T) {
-	app := engine.New(engine.Options{Loops: 1, Logger: quiet()}).WS("/*", engine.Behavior{Message: echo})
+	opts := engine.Options{Loops: 1, Logger: quiet(), HandshakeTimeout: 4 * patience} // each byte waits for the one before
+	app := engine.New(opts).WS("/*", engine.Behavior{Message: echo})
 	addr := serve(t, app)
 	all := upgradeHead("/") + sent(ws.OpText, "one") + sent(ws.OpPing, "two") + sent(ws.OpBinary, "three")
 	want := func(c *client) {
@@ -260,7 +261,7 @@ func TestRequestSplitAtEveryByte(t *testing.T) {
 		c.want(ws.OpBinary, "three")
 	}
 	received := func() uint64 {
-		s := app.Stats()
+		s := snapshot(t, app)
 		return s.Total().BytesIn
 	}
 	for i := 1; i < len(all); i++ {
@@ -499,7 +500,7 @@ func TestUpgradePanics(t *testing.T) {
 	c.wantClose(1011, "")
 	bystander.text("well?")
 	bystander.wantText("well?")
-	s := app.Stats()
+	s := snapshot(t, app)
 	if n := s.Total().Panics; n != 3 {
 		t.Errorf("%d panics counted, want 3", n)
 	}

@@ -152,11 +152,11 @@ func TestProxyHeader(t *testing.T) {
 }
 
 func TestProxyHeaderSplitAtEveryByte(t *testing.T) {
-	p := newProxied(engine.Options{Loops: 1})
+	p := newProxied(engine.Options{Loops: 1, HandshakeTimeout: 4 * patience}) // each byte waits for the one before
 	l := listen(t)
 	serveOn(t, p.App, l)
 	received := func() uint64 {
-		s := p.Stats()
+		s := snapshot(t, p.App)
 		return s.Total().BytesIn
 	}
 	all := tells(far) + upgradeHead("/ws") + sent(ws.OpText, "one")

@@ -381,7 +381,7 @@ func TestStatsAddUp(t *testing.T) {
 	addr := serve(t, app)
 	a, b := dial(t, addr, "/topic"), knock(t, addr, upgradeHead("/topic"))
 	b.wantStatus(101)
-	first := app.Stats()
+	first := snapshot(t, app)
 	if first.Connections != 2 || first.Sockets != 2 || first.Topics != 1 || first.Stale || len(first.Loops) != 2 {
 		t.Errorf("with two connections: %+v", first)
 	}
@@ -403,7 +403,7 @@ func TestStatsAddUp(t *testing.T) {
 	knock(t, addr, upgradeHead("/topic", "Origin: http://evil.test")).wantStatus(403)
 	testkit.Eventually(t, func() bool { return app.Stats().Connections == 0 }, patience)
 
-	s := app.Stats()
+	s := snapshot(t, app)
 	total, from := s.Total(), first.Total()
 	for _, x := range []struct {
 		name      string
@@ -540,7 +540,7 @@ func TestPanicsCloseTheirConnectionOnly(t *testing.T) {
 			c.wantClose(1000, "")
 			bystander.text("well?")
 			bystander.wantText("well?")
-			s := app.Stats()
+			s := snapshot(t, app)
 			total := s.Total()
 			// Subscription panics again when the connection leaves its topic.
 			if want := uint64(len(tests) + 1); total.Panics < want || total.Closed[engine.CausePanic] != want-1 {
@@ -560,7 +560,7 @@ func TestPostedPanicHarmsNobody(t *testing.T) {
 	app.Loops()[0].Post(func() { panic("posted") })
 	c.text("well?")
 	c.wantText("well?")
-	s := app.Stats()
+	s := snapshot(t, app)
 	if n := s.Total().Panics; n != 1 {
 		t.Errorf("%d panics counted, want 1", n)
 	}
@@ -607,7 +607,7 @@ func TestCloseIsCalledOnceWhenTheCloseFrameFails(t *testing.T) {
 			if len(closed) != 0 {
 				t.Errorf("Close was called again, with %d", <-closed)
 			}
-			s := app.Stats()
+			s := snapshot(t, app)
 			total := s.Total()
 			var n uint64
 			for _, count := range total.Closed {

@@ -125,7 +125,7 @@ func TestStorm(t *testing.T) {
 	if opened.Load() < connects/2 {
 		t.Errorf("only %d of %d connections were opened", opened.Load(), connects)
 	}
-	if s := app.Stats(); s.Connections != 0 || s.Topics != 0 || s.Total().Panics != 0 {
+	if s := snapshot(t, app); s.Connections != 0 || s.Topics != 0 || s.Total().Panics != 0 {
 		t.Errorf("stats: %+v", s)
 	}
 	testkit.Eventually(t, func() bool { _, n := testkit.GoroutinesAndFDs(); return n <= fds }, patience)
