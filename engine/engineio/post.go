@@ -146,7 +146,9 @@ func (s *Session) endPost(x *post, body []byte, fault error) {
 		if errors.Is(fault, os.ErrDeadlineExceeded) {
 			s.lane.slowPosts.Add(1)
 		}
-		s.end(TransportError, "data request connection closed prematurely")
+		if s.poll != nil { // else a WebSocket has taken over, and goes on, as with Node
+			s.end(TransportError, "data request connection closed prematurely")
+		}
 	default:
 		s.lane.posts.Add(1)
 		s.lane.bytesIn.Add(uint64(len(body)))

@@ -172,12 +172,36 @@ func TestPOSTInFlightWhileTheSocketTakesOver(t *testing.T) {
 	c.want("4123456789")
 }
 
+// A POST that breaks off behind the take-over, here because it is too slow, is none of
+// the WebSocket's business.
+func TestPOSTBreaksOffBehindTheTakeOver(t *testing.T) {
+	srv := serve(t, beat(100, 1000), nil)
+	p := srv.poll(v4)
+	post := p.slowPost()
+	c := srv.upgradeOf(p)
+	for srv.Stats().SlowPosts == 0 {
+		c.want("2")
+		c.send("3")
+	}
+	if got := post.rest(); got != "" {
+		t.Errorf("the POST got %q", got)
+	}
+	srv.wantOpen(p.sid)
+	c.send("4x")
+	text := c.text()
+	for text == "2" {
+		text = c.text()
+	}
+	if text != "4x" {
+		t.Errorf("got %q", text)
+	}
+}
+
 func TestCloseWhileUpgrading(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		parked bool
-		post   string
-		want   []string // on the WebSocket after "5"
+		name string
+		post string
+		want []string // on the WebSocket after "5"
 	}{
 		{name: "with a message that waits", post: "4!bye", want: []string{"4bye"}},
 		{name: "with nothing that waits", post: "4!close"},
