@@ -36,6 +36,9 @@ type server struct {
 func serve(t testing.TB, opts socketio.Options, setup func(io *socketio.Server)) *server {
 	t.Helper()
 	opts.Logger = quiet()
+	if opts.Engine.PingInterval == 0 {
+		opts.Engine.PingInterval = time.Hour // no client answers, and a slow machine takes its time
+	}
 	srv := socketio.New(opts)
 	if setup != nil {
 		setup(srv)
