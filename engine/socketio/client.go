@@ -20,9 +20,10 @@ type client struct {
 	sockets []*Socket // joined, or on the way
 	decoder sio.Decoder
 	msgpack sio.MsgpackDecoder
-	asking  int    // functions of middleware and parents that run for it
-	waiting uint64 // place in desk.connects; 0: none
-	missing uint64 // place in desk.attachments; 0: none
+	asking  int       // functions of middleware and parents that run for it
+	leaving int       // sockets that have left their namespaces, and have handlers that run
+	waiting *deadline // in desk.connects; nil: none
+	missing *deadline // in desk.attachments; nil: none
 }
 
 func newClient(srv *Server, s *engineio.Session) *client {
@@ -148,7 +149,7 @@ func (c *client) connect(p *sio.Packet) {
 		c.violate()
 		return
 	}
-	if max(len(c.sockets), c.asking) >= c.server.opts.MaxClientSockets {
+	if max(len(c.sockets)+c.leaving, c.asking) >= c.server.opts.MaxClientSockets {
 		c.violate()
 		return
 	}

@@ -5,10 +5,25 @@ func (srv *Server) Waiting() int {
 	total := make(chan int)
 	n := 0
 	for _, l := range srv.loops() {
-		l.Post(func() { total <- len(srv.desk(l).connects.queue) + len(srv.desk(l).attachments.queue) })
+		l.Post(func() { total <- srv.desk(l).connects.length() + srv.desk(l).attachments.length() })
 		n += <-total
 	}
 	return n
+}
+
+func (w *waiting) length() (n int) {
+	for d := w.first; d != nil; d = d.next {
+		n++
+	}
+	return n
+}
+
+// Kept is how many events and sessions a namespace keeps in its own memory.
+func (srv *Server) Kept(namespace string) int {
+	l := srv.Of(namespace).store.(*localStore)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.log) + len(l.leaving) + len(l.sessions)
 }
 
 // MaxTail is how many events of a log a namespace remembers.

@@ -59,6 +59,25 @@ func TestNoDeadlinesAreLeft(t *testing.T) {
 	eventually(t, func() bool { return srv.Waiting() == 0 })
 }
 
+// Whoever lets his time pass keeps nothing of those who do in time what they had to.
+func TestDeadlinesThatAreMetTakeNoRoom(t *testing.T) {
+	const late = 6 // on both loops
+	srv := serve(t, socketio.Options{}, pong)
+	for range late {
+		srv.connect(t).send(`451-["ping"]`)
+	}
+	eventually(t, func() bool { return srv.Waiting() == late })
+	c := srv.connect(t)
+	for range 50 {
+		c.send(`451-7["ping",{"_placeholder":true,"num":0}]`)
+		c.sendBinary([]byte("x"))
+		c.expect(`437["pong"]`)
+	}
+	if got := srv.Waiting(); got != late {
+		t.Errorf("%d deadlines for %d clients", got, late)
+	}
+}
+
 // How much an event that is sent back allocates.
 func TestEchoAllocations(t *testing.T) {
 	for _, x := range []struct {

@@ -14,69 +14,70 @@ type waiting struct {
 	patience time.Duration
 	late     func(*client)
 
-	queue []deadline // in the order of their time
-	first uint64     // place of queue[0], less 1
-	armed bool
+	first, last *deadline // in the order of their time
+	armed       bool
 }
 
-// deadline is a client's.
+// deadline is a client's. They are linked, so that one that is met takes no room
+// behind one that is not.
 type deadline struct {
-	at     time.Time
-	client *client // nil when it is done
+	at             time.Time
+	client         *client
+	place          **deadline // where the client has it
+	previous, next *deadline
 }
 
-// add gives a client its time, and sets place, which is not 0 until done or
+// add gives a client its time, and sets place, which is not nil until done or
 // late.
-func (w *waiting) add(c *client, place *uint64) {
-	if *place != 0 {
+func (w *waiting) add(c *client, place **deadline) {
+	if *place != nil {
 		return
 	}
-	w.queue = append(w.queue, deadline{time.Now().Add(w.patience), c})
-	*place = w.first + uint64(len(w.queue))
+	d := &deadline{at: time.Now().Add(w.patience), client: c, place: place, previous: w.last}
+	if w.last != nil {
+		w.last.next = d
+	} else {
+		w.first = d
+	}
+	w.last, *place = d, d
 	w.arm()
 }
 
 // done ends a client's time, if it has one, and keeps nothing of it.
-func (w *waiting) done(place *uint64) {
-	if *place == 0 {
+func (w *waiting) done(place **deadline) {
+	d := *place
+	if d == nil {
 		return
 	}
-	if i := *place - 1 - w.first; i < uint64(len(w.queue)) {
-		w.queue[i].client = nil
-		w.trim()
+	*place = nil
+	if d.previous != nil {
+		d.previous.next = d.next
+	} else {
+		w.first = d.next
 	}
-	*place = 0
-}
-
-// trim drops what is done from the head.
-func (w *waiting) trim() {
-	k := 0
-	for k < len(w.queue) && w.queue[k].client == nil {
-		k++
-	}
-	w.first += uint64(k)
-	if w.queue = w.queue[k:]; len(w.queue) == 0 {
-		w.queue = nil
+	if d.next != nil {
+		d.next.previous = d.previous
+	} else {
+		w.last = d.previous
 	}
 }
 
 // arm has look called when the first is due.
 func (w *waiting) arm() {
-	if w.armed || len(w.queue) == 0 {
+	if w.armed || w.first == nil {
 		return
 	}
 	w.armed = true
-	time.AfterFunc(time.Until(w.queue[0].at), func() { w.loop.Post(w.look) })
+	time.AfterFunc(time.Until(w.first.at), func() { w.loop.Post(w.look) })
 }
 
 // look ends the time of those who are late.
 func (w *waiting) look() {
 	w.armed = false
 	now := time.Now()
-	for len(w.queue) > 0 && !w.queue[0].at.After(now) {
-		c := w.queue[0].client
-		w.queue[0].client = nil
-		w.trim()
+	for w.first != nil && !w.first.at.After(now) {
+		c := w.first.client
+		w.done(w.first.place)
 		w.late(c)
 	}
 	w.arm()
