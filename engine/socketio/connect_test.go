@@ -140,6 +140,33 @@ func TestTooManyConnects(t *testing.T) {
 	c.expectClose()
 }
 
+// Who joins and leaves again and again has no more handlers running than sockets.
+func TestTooManyThatHaveLeft(t *testing.T) {
+	const most = 3
+	release := make(chan struct{})
+	left := make(chan struct{}, 2*most)
+	srv := serve(t, socketio.Options{MaxClientSockets: most}, func(io *socketio.Server) {
+		io.OnDisconnect(func(*socketio.Socket, string) { <-release; left <- struct{}{} })
+	})
+	c, other := srv.dial(t), srv.dial(t)
+	for range most {
+		c.join("40")
+		c.send("41")
+		other.join("40")
+		other.send("41")
+	}
+	eventually(t, func() bool { return srv.Asking() == 2*most })
+	c.send("40")
+	c.expectClose()
+	close(release)
+	for range 2 * most {
+		wait(t, left)
+	}
+	eventually(t, func() bool { return srv.Asking() == 0 })
+	srv.Waiting() // the loops have heard of it
+	other.join("40")
+}
+
 func TestMiddlewareOfOneWhoLeaves(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	srv := serve(t, socketio.Options{CleanupEmptyNamespaces: true}, func(io *socketio.Server) {

@@ -41,6 +41,10 @@ func keep(p *sio.Packet) *Event {
 	return &Event{}
 }
 
+// valueCost is what an argument takes beside its JSON, in bytes: many small ones take
+// far more than the packet that they came in.
+const valueCost = 24
+
 // Socket is the one that the event came from.
 func (e *Event) Socket() *Socket { return e.socket }
 
@@ -153,7 +157,7 @@ func (s *Socket) receiveEvent(p *sio.Packet) {
 	if len(all) > 0 { // else it has not even a name: it is for OnAny only, as with Node
 		e.name, e.args = all[0], all[1:]
 	}
-	size := len(p.Data)
+	size := len(p.Data) + len(all)*valueCost
 	for _, a := range p.Attachments {
 		size += len(a)
 	}

@@ -53,7 +53,9 @@ type Options struct {
 	// MaxPending bounds the events of a socket that wait for its handlers, in
 	// bytes; 0: 16 MiB. Beyond it the connection is closed.
 	MaxPending int
-	// MaxClientSockets bounds the namespaces that one connection may join; 0: 128.
+	// MaxClientSockets bounds the namespaces that one connection may join, with those
+	// that it has left while handlers still run; 0: 128. Beyond it the connection is
+	// closed.
 	MaxClientSockets int
 	// MaxNamespaces bounds the namespaces that OfPattern and OfFunc make; 0:
 	// 10,000.

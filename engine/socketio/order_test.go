@@ -118,6 +118,21 @@ func TestHandlerMayBlock(t *testing.T) {
 	c.expect(`431["pong"]`)
 }
 
+// An event of many small arguments takes far more memory than its packet: it counts.
+func TestPendingOverflowByArguments(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	srv := serve(t, socketio.Options{MaxPending: 64 << 10}, func(io *socketio.Server) {
+		io.On("block", func(*socketio.Event) { <-release })
+	})
+	c := srv.connect(t)
+	c.send(`42["block"]`, `42["many"`+strings.Repeat(",1", 10_000)+`]`)
+	c.expectClose()
+	if got := srv.Stats().PendingOverflows; got != 1 {
+		t.Errorf("PendingOverflows = %d", got)
+	}
+}
+
 func TestPendingOverflow(t *testing.T) {
 	release := make(chan struct{})
 	j := newJournal()

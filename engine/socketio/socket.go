@@ -199,6 +199,21 @@ func (s *Socket) close(reason string, tell bool) {
 		s.client.sendObject(sio.Header{Type: sio.Disconnect, Namespace: s.nsp.name}, nil)
 	}
 	s.finish(reason)
+	s.linger()
+}
+
+// linger counts a socket whose connection goes on among its client's until its
+// handlers have returned: who joins and leaves again and again, faster than they do,
+// would have any number of them run.
+func (s *Socket) linger() {
+	c := s.client
+	c.leaving++
+	over := func() { c.leaving-- }
+	run := over
+	if !c.server.opts.Inline {
+		run = func() { c.session.Loop().Post(over) } // a loop that has ended has no clients
+	}
+	s.enqueue(0, task{run: run})
 }
 
 // unrecoverable are the reasons after which a socket does not return.
