@@ -27,6 +27,7 @@ type localStore struct {
 	bytes    int
 	sessions map[string]*storedSession // by pid
 	leaving  []*storedSession          // in the order of their end; may hold taken ones
+	armed    bool                      // look is going to be called
 }
 
 // storedPacket is an event and whom it was for.
@@ -112,6 +113,26 @@ func (l *localStore) deliver(b Broadcast, payload sio.Payload) error {
 	return failed
 }
 
+// looksPer is how often the store looks for what is too old, in the time that it keeps
+// things: nobody may come any more who would do so.
+const looksPer = 4
+
+// arm has look called while there is something to drop some day. mu is held.
+func (l *localStore) arm() {
+	if !l.armed && len(l.log)+len(l.leaving) > 0 {
+		l.armed = true
+		time.AfterFunc(l.opts.MaxDisconnection/looksPer+time.Millisecond, l.look)
+	}
+}
+
+// look drops what has become too old.
+func (l *localStore) look() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.armed = false
+	l.trim(time.Now())
+}
+
 // trim drops what is too old or too much. mu is held.
 func (l *localStore) trim(now time.Time) {
 	old := now.Add(-l.opts.MaxDisconnection)
@@ -133,6 +154,7 @@ func (l *localStore) trim(now time.Time) {
 		k++
 	}
 	l.leaving = l.leaving[k:]
+	l.arm()
 }
 
 // suspend implements store.

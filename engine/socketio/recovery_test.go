@@ -235,6 +235,19 @@ func TestRecoveryIsBounded(t *testing.T) {
 	}
 }
 
+// What is too old is forgotten where nothing happens any more, too.
+func TestRecoveryForgetsByItself(t *testing.T) {
+	sockets := make(chan *socketio.Socket, 1)
+	opts := socketio.Options{Recovery: &socketio.RecoveryOptions{MaxDisconnection: 20 * time.Millisecond}}
+	srv := serve(t, opts, announce(sockets))
+	c := srv.dial(t)
+	k := come(t, c)
+	_ = wait(t, sockets).Emit("one")
+	k.stored(t, c, `"one"`)
+	vanish(t, srv, c)
+	eventually(t, func() bool { return srv.Kept("/") == 0 })
+}
+
 // While others emit, a client that leaves and returns misses nothing, gets
 // nothing twice, and everything in order.
 func TestRecoveryLosesNothing(t *testing.T) {
