@@ -84,6 +84,15 @@ func (c *client) violate() {
 	}
 }
 
+// misplaced is violate for a packet that is not allowed in the client's state. Node has
+// a reason of its own for that, of which the sockets hear at once.
+func (c *client) misplaced() {
+	if !c.session.Closed() {
+		c.closed("forced server close")
+	}
+	c.violate()
+}
+
 // giveUp closes the connection, which has joined no namespace in time.
 func (c *client) giveUp() {
 	c.server.connectTimeouts.Add(1)
@@ -99,7 +108,7 @@ func (c *client) handle(p *sio.Packet) {
 	}
 	s := c.socket(p.Namespace)
 	if s == nil || !s.connected.Load() {
-		c.violate()
+		c.misplaced()
 		return
 	}
 	switch p.Type {
@@ -111,7 +120,7 @@ func (c *client) handle(p *sio.Packet) {
 		c.server.leaves.Add(1)
 		s.close("client namespace disconnect", false)
 	default:
-		c.violate()
+		c.misplaced()
 	}
 }
 
@@ -146,7 +155,7 @@ func (c *client) connect(p *sio.Packet) {
 		c.remove(s)
 		s.ended()
 	} else if s != nil {
-		c.violate()
+		c.misplaced()
 		return
 	}
 	if max(len(c.sockets)+c.leaving, c.asking) >= c.server.opts.MaxClientSockets {
