@@ -65,9 +65,10 @@ type Options struct {
 	// nobody does.
 	Refused func(Refusal)
 	// ProxyHeader reports whether the connections of a peer begin with a header of the
-	// PROXY protocol, version 2, before TLS where there is some. The address that it
-	// tells is then the connection's everywhere; a connection without one, or with one
-	// that can't be read, is refused. Of other peers such a header is a bad request.
+	// PROXY protocol, version 1 or 2, before TLS where there is some. The address that it
+	// tells is then the connection's everywhere, and Handshake.TLS and TLS go by what
+	// it says of the client; a connection without one, or with one that can't be read,
+	// is refused. Of other peers such a header is a bad request.
 	// peer is the zero value where there is none, as on a Unix socket. ProxyHeader is
 	// called when the first bytes arrive, on a loop or another goroutine, and must not
 	// block. nil: there are no such proxies, and nobody is asked.

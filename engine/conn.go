@@ -69,6 +69,8 @@ const (
 	unheaded
 	// proxied: its address is what a PROXY header told.
 	proxied
+	// proxiedTLS: its client came to the proxy by TLS, as that header told.
+	proxiedTLS
 	// heeded: messages are delivered although our Close frame is out.
 	heeded
 
@@ -161,9 +163,9 @@ func (c *Conn) Subprotocol() string {
 	return c.ext.subprotocol
 }
 
-// RemoteAddr is the peer's address, or the one that its PROXY header told; the zero value on a transport that has
-// none (a Unix socket, a pipe), and when it is first asked for after the
-// connection broke.
+// RemoteAddr is the peer's address, or the one that its PROXY header told; the zero
+// value on a transport that has none (a Unix socket, a pipe), and when it is first asked
+// for after the connection broke.
 func (c *Conn) RemoteAddr() netip.AddrPort {
 	if c.ext == nil || !c.ext.remote.IsValid() {
 		c.lookUpAddrs()
@@ -179,8 +181,11 @@ func (c *Conn) LocalAddr() netip.AddrPort {
 	return c.ext.local
 }
 
-// overTLS reports whether the transport is encrypted.
+// overTLS reports whether the client's way is encrypted, up to here or to a proxy.
 func (c *Conn) overTLS() bool {
+	if c.flags&proxiedTLS != 0 {
+		return true
+	}
 	if c.flags&onStream == 0 {
 		return false
 	}

@@ -3,7 +3,6 @@ package engine
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 
 	"github.com/fe4bcecb/wsd/codec/proxyproto"
@@ -14,20 +13,20 @@ import (
 // whole requests before data. The App closes nc, also when it returns an error: a
 // mistake of registration, or ErrShutdown.
 //
-// With Options.ProxyHeader, which both Apps need or neither, Detach puts the address
-// in front of data as a PROXY header, and Adopt believes it whoever the peer is. Without
+// With Options.ProxyHeader, which both Apps need or neither, Detach puts what the
+// connection's PROXY header told in front of data as another one, and Adopt believes it whoever the peer is. Without
 // data the connection is served as one that was accepted.
 func (a *App) Adopt(nc net.Conn, data []byte) error {
 	if err := a.start(); err != nil {
 		_ = nc.Close()
 		return err
 	}
-	f, source := a.newcomer, netip.AddrPort{}
+	f, told := a.newcomer, proxyproto.Header{}
 	if len(data) > 0 {
 		f = 0
-		source, data = a.takeProxyHeader(data)
+		told, data = a.takeProxyHeader(data)
 	}
-	a.inject(nc, data, f, source)
+	a.inject(nc, data, f, told)
 	return nil
 }
 
@@ -52,7 +51,7 @@ func (u *Handshake) Detach(give func(nc net.Conn, data []byte)) error {
 func Detach(w http.ResponseWriter, r *http.Request) (net.Conn, []byte, error) {
 	nc, p, data, err := detach(w, r)
 	if err == nil && p != nil && p.headed {
-		data = append(proxyproto.Append(nil, p.source), data...)
+		data = append(proxyproto.Append(nil, p.told), data...)
 	}
 	return nc, data, err
 }

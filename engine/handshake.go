@@ -25,7 +25,7 @@ type Handshake struct {
 	path    string
 	query   url.Values
 	remote  netip.AddrPort
-	tls     bool // the connection is encrypted
+	tls     bool // see TLS
 	decided bool
 	later   bool
 	done    chan struct{} // of a deferred one
@@ -100,7 +100,8 @@ func (u *Handshake) Protocols() []string {
 // after Defer until the decision.
 func (u *Handshake) Head() []byte { return u.head }
 
-// TLS reports whether the connection is encrypted by this server.
+// TLS reports whether the client speaks TLS: with this server or, as the connection's
+// PROXY header tells, with the proxy.
 func (u *Handshake) TLS() bool { return u.tls }
 
 // Host is the request's Host.

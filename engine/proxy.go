@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"time"
 
@@ -29,13 +28,13 @@ func (c *Conn) receiveProxyHeader(data []byte) []byte {
 	_, peer := c.transportAddrs()
 	n, more := 0, false
 	if c.loop.app.opts.ProxyHeader(peer.Addr()) {
-		source, size, err := proxyproto.Parse(data)
+		told, size, err := proxyproto.Parse(data)
 		if err != nil {
 			c.turnAway(RefusedRequest, 400, err.Error())
 			return nil
 		}
 		n, more = size, size == 0
-		c.setProxySource(source)
+		c.setTold(told)
 	} else {
 		begins, whole := proxyproto.Signed(data)
 		if begins && whole {
@@ -55,41 +54,44 @@ func (c *Conn) receiveProxyHeader(data []byte) []byte {
 	return data[n:]
 }
 
-// setProxySource gives the connection the address that its PROXY header told, if it did.
-func (c *Conn) setProxySource(source netip.AddrPort) {
-	if source.IsValid() {
-		c.extend().remote = source
+// setTold gives the connection what its PROXY header told, if it told anything.
+func (c *Conn) setTold(h proxyproto.Header) {
+	if h.Source.IsValid() {
+		c.extend().remote = h.Source
 		c.flags |= proxied
 	}
-}
-
-// proxySource is that address, or the zero value.
-func (c *Conn) proxySource() netip.AddrPort {
-	if c.flags&proxied == 0 {
-		return netip.AddrPort{}
+	if h.TLS {
+		c.flags |= proxiedTLS
 	}
-	return c.ext.remote
 }
 
-// proxyHeader is what tells another App's Adopt of the address, nil where it does not
-// ask.
+// told is what that was.
+func (c *Conn) told() (h proxyproto.Header) {
+	if c.flags&proxied != 0 {
+		h.Source = c.ext.remote
+	}
+	h.TLS = c.flags&proxiedTLS != 0
+	return h
+}
+
+// proxyHeader is what tells another App's Adopt of it, nil where it does not ask.
 func (c *Conn) proxyHeader() []byte {
 	if c.loop.app.opts.ProxyHeader == nil {
 		return nil
 	}
-	return proxyproto.Append(nil, c.proxySource())
+	return proxyproto.Append(nil, c.told())
 }
 
 // takeProxyHeader takes the header off what Detach gave.
-func (a *App) takeProxyHeader(data []byte) (source netip.AddrPort, rest []byte) {
+func (a *App) takeProxyHeader(data []byte) (told proxyproto.Header, rest []byte) {
 	if a.opts.ProxyHeader == nil {
-		return netip.AddrPort{}, data
+		return proxyproto.Header{}, data
 	}
-	source, n, err := proxyproto.Parse(data)
+	told, n, err := proxyproto.Parse(data)
 	if err != nil {
-		return netip.AddrPort{}, data // it comes from somebody who adds none
+		return proxyproto.Header{}, data // it comes from somebody who adds none
 	}
-	return source, data[n:]
+	return told, data[n:]
 }
 
 // readProxyHeader reads the header that comes before TLS, and not a byte more, until ctx
@@ -103,17 +105,20 @@ func (s *stream) readProxyHeader(ctx context.Context, nc net.Conn) bool {
 	}
 	deadline, _ := ctx.Deadline()
 	_ = nc.SetReadDeadline(deadline)
-	header := make([]byte, proxyproto.HeadSize)
-	got, err := io.ReadFull(nc, header)
-	source, n, wrong := proxyproto.Parse(header[:got])
-	if err == nil && wrong == nil && n == 0 {
-		header = append(header, make([]byte, proxyproto.Len(header)-len(header))...)
-		_, err = io.ReadFull(nc, header[got:])
-		if err == nil {
-			source, _, wrong = proxyproto.Parse(header)
-		}
+	var (
+		header     []byte
+		told       proxyproto.Header
+		n          int
+		err, wrong error
+	)
+	for n == 0 && err == nil && wrong == nil {
+		got, at := 0, len(header)
+		header = append(header, make([]byte, proxyproto.Missing(header))...)
+		got, err = io.ReadFull(nc, header[at:])
+		header = header[:at+got]
+		told, n, wrong = proxyproto.Parse(header)
 	}
-	if wrong == nil && got > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+	if wrong == nil && len(header) > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		wrong = errors.New(lateHeader)
 	}
 	switch {
@@ -126,6 +131,6 @@ func (s *stream) readProxyHeader(ctx context.Context, nc net.Conn) bool {
 		return false // the client is gone, or has said nothing
 	}
 	_ = nc.SetReadDeadline(time.Time{})
-	s.loop.Load().post(func() { s.conn.setProxySource(source) })
+	s.loop.Load().post(func() { s.conn.setTold(told) })
 	return true
 }

@@ -22,13 +22,20 @@ import (
 const far = "192.0.2.1:4444"
 
 func tells(source string) string {
-	if source == "" {
-		return string(proxyproto.Append(nil, netip.AddrPort{}))
+	h := proxyproto.Header{}
+	if source != "" {
+		h.Source = netip.MustParseAddrPort(source)
 	}
-	return string(proxyproto.Append(nil, netip.MustParseAddrPort(source)))
+	return string(proxyproto.Append(nil, h))
 }
 
-// proxied is an App that tells clients their address wherever it can be asked for. It
+// tellsTLS is that of a client that came to the proxy by TLS, and line one of version 1.
+var tellsTLS = string(proxyproto.Append(nil, proxyproto.Header{Source: netip.MustParseAddrPort(far), TLS: true}))
+
+const line = "PROXY TCP4 192.0.2.1 203.0.113.7 4444 443\r\n"
+
+// proxied is an App that tells clients their address, and whether they came by TLS,
+// wherever it can be asked for. It
 // trusts all peers, or none.
 type proxied struct {
 	*engine.App
@@ -43,7 +50,9 @@ func newProxied(opts engine.Options) *proxied {
 	opts.Refused = func(r engine.Refusal) { p.refused <- r }
 	p.App = engine.New(opts)
 	greet := engine.Behavior{
-		Upgrade: func(u *engine.Handshake) { _ = u.Accept(engine.Accept{UserData: u.RemoteAddr()}) },
+		Upgrade: func(u *engine.Handshake) {
+			_ = u.Accept(engine.Accept{UserData: u.RemoteAddr(), Header: []engine.HeaderField{{Name: "X-TLS", Value: fmt.Sprint(u.TLS())}}})
+		},
 		Open: func(c *engine.Conn) {
 			c.Send(fmt.Append(nil, c.UserData(), " ", c.Info().Remote, " ", c.RemoteAddr(), " ", c.Info().Remote), engine.Text)
 		},
@@ -55,7 +64,8 @@ func newProxied(opts engine.Options) *proxied {
 		u.Defer()
 		loops := p.Loops()
 		go func() {
-			_ = u.Accept(engine.Accept{UserData: u.RemoteAddr(), Loop: loops[len(loops)-1]})
+			_ = u.Accept(engine.Accept{UserData: u.RemoteAddr(), Loop: loops[len(loops)-1],
+				Header: []engine.HeaderField{{Name: "X-TLS", Value: fmt.Sprint(u.TLS())}}})
 		}()
 	}
 	p.WS("/later", later)
@@ -66,7 +76,10 @@ func newProxied(opts engine.Options) *proxied {
 			http.Error(w, err.Error(), http.StatusTeapot)
 		}
 	}))
-	p.Handle("/who", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) }))
+	p.Handle("/who", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-TLS", fmt.Sprint(engine.TLS(r)))
+		_, _ = io.WriteString(w, r.RemoteAddr)
+	}))
 	return p
 }
 
@@ -138,15 +151,52 @@ func wantAddress(t *testing.T, want string, connect func() *client) {
 func TestProxyHeader(t *testing.T) {
 	p := newProxied(engine.Options{Loops: 2})
 	transports(t, p.App, func(t *testing.T, connect func(...string) *client) {
-		wantAddress(t, far, func() *client { return connect(tells(far)) })
+		for _, header := range []string{tells(far), tellsTLS, line} {
+			wantAddress(t, far, func() *client { return connect(header) })
+		}
 		wantAddress(t, "[2001:db8::1]:65535", func() *client { return connect(tells("[2001:db8::1]:65535")) })
-		for _, local := range []string{tells(""), tells("")[:12] + "\x21\x31\x00\xd8" + strings.Repeat("/", 216)} {
+		for _, local := range []string{tells(""), "PROXY UNKNOWN\r\n", tells("")[:12] + "\x21\x31\x00\xd8" + strings.Repeat("/", 216)} {
 			c := connect(local)
 			c.raw(request("GET", "/who", ""))
 			if status, _, body := c.response(); status != 200 || body != c.LocalAddr().String() {
 				t.Errorf("a header that tells no address: %d %q, want %v", status, body, c.LocalAddr())
 			}
 			_ = c.Close()
+		}
+	})
+}
+
+// wantTLS has the App tell by every kind of request whether the client came by TLS.
+func wantTLS(t *testing.T, want bool, connect func() *client) {
+	t.Helper()
+	told := func(c *client, head string, status int) {
+		t.Helper()
+		c.raw(head)
+		if got, header, _ := c.response(); got != status || header.Get("X-TLS") != fmt.Sprint(want) {
+			t.Errorf("%q: %d, TLS: %q, want %v", head, got, header.Get("X-TLS"), want)
+		}
+	}
+	for _, path := range []string{"/ws", "/later", "/manual"} {
+		c := connect()
+		told(c, upgradeHead(path), 101)
+		_ = c.Close()
+	}
+	c := connect()
+	for range 2 {
+		told(c, request("GET", "/who", ""), 200)
+	}
+	told(c, upgradeHead("/ws"), 101) // behind requests
+	_ = c.Close()
+}
+
+// A client that came to the proxy by TLS is one of TLS, however the connection comes in.
+func TestProxyHeaderTellsOfTLS(t *testing.T) {
+	p := newProxied(engine.Options{Loops: 2})
+	transports(t, p.App, func(t *testing.T, connect func(...string) *client) {
+		encrypted := strings.HasSuffix(t.Name(), "TLS/TLS")
+		wantTLS(t, true, func() *client { return connect(tellsTLS) })
+		for _, header := range []string{tells(far), tells(""), line} {
+			wantTLS(t, encrypted, func() *client { return connect(header) })
 		}
 	})
 }
@@ -159,7 +209,15 @@ func TestProxyHeaderSplitAtEveryByte(t *testing.T) {
 		s := snapshot(t, p.App)
 		return s.Total().BytesIn
 	}
-	all := tells(far) + upgradeHead("/ws") + sent(ws.OpText, "one")
+	for name, header := range map[string]string{"version 1": line, "version 2": tellsTLS} {
+		t.Run(name, func(t *testing.T) { splitEverywhere(t, header, l.Addr().String(), received) })
+	}
+}
+
+// splitEverywhere sends a header and a request in two pieces, of every size, and byte by
+// byte. received is what the App has read so far.
+func splitEverywhere(t *testing.T, header, addr string, received func() uint64) {
+	all := header + upgradeHead("/ws") + sent(ws.OpText, "one")
 	want := func(c *client) {
 		t.Helper()
 		c.wantStatus(101)
@@ -169,13 +227,13 @@ func TestProxyHeaderSplitAtEveryByte(t *testing.T) {
 	}
 	for i := 1; i < len(all); i++ {
 		before := received()
-		c := knock(t, l.Addr().String(), all[:i])
+		c := knock(t, addr, all[:i])
 		testkit.Eventually(t, func() bool { return received() == before+uint64(i) }, patience)
 		c.raw(all[i:])
 		want(c)
 	}
 	before := received()
-	c := knock(t, l.Addr().String(), "")
+	c := knock(t, addr, "")
 	for i := range len(all) {
 		c.raw(all[i : i+1])
 		testkit.Eventually(t, func() bool { return received() == before+uint64(i)+1 }, patience)
@@ -188,16 +246,25 @@ func TestProxyHeaderInPiecesBeforeTLS(t *testing.T) {
 	p := newProxied(engine.Options{Loops: 1})
 	l := listen(t)
 	serveOn(t, p.App, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}))
-	header := tells(far)
-	for i := range len(header) {
-		c := knock(t, l.Addr().String(), header[:i])
-		c.raw(header[i:])
-		c = wrap(t, tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true}))
-		c.raw(request("GET", "/who", ""))
-		if status, _, body := c.response(); status != 200 || body != far {
-			t.Fatalf("cut at %d: %d %q", i, status, body)
+	const longest = "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"
+	const unknown = "PROXY UNKNOWN\r\n"
+	for header, want := range map[string]string{
+		tellsTLS: far, line: far, longest: "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535", unknown: "", tells(""): "",
+	} {
+		for i := range len(header) + 1 {
+			c := knock(t, l.Addr().String(), header[:i])
+			c.raw(header[i:])
+			c = wrap(t, tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true}))
+			c.raw(request("GET", "/who", ""))
+			address := want
+			if want == "" {
+				address = c.LocalAddr().String()
+			}
+			if status, _, body := c.response(); status != 200 || body != address {
+				t.Fatalf("%q, cut at %d: %d %q", header, i, status, body)
+			}
+			_ = c.Close()
 		}
-		_ = c.Close()
 	}
 }
 
@@ -210,9 +277,12 @@ func TestProxyHeaderRefused(t *testing.T) {
 	go func() {
 		_ = p.Serve(tls.NewListener(secured, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}))
 	}()
+	checksum := tells(far)
+	checksum = checksum[:15] + "\x13" + checksum[16:] + "\x03\x00\x04\xff\xff\xff\xff"
 	for text, bytes := range map[string]string{
 		proxyproto.ErrMissing.Error():  request("GET", "/who", ""),
-		proxyproto.ErrVersion1.Error(): "PROXY TCP4 192.0.2.1 203.0.113.7 4444 443\r\n" + request("GET", "/who", ""),
+		proxyproto.ErrLine.Error():     "PROXY TCP5 192.0.2.1 203.0.113.7 4444 443\r\n" + request("GET", "/who", ""),
+		proxyproto.ErrChecksum.Error(): checksum + request("GET", "/who", ""),
 		proxyproto.ErrTooLong.Error():  tells("")[:12] + "\x21\x11\xff\xff",
 		proxyproto.ErrShort.Error():    tells("")[:12] + "\x21\x11\x00\x05",
 		proxyproto.ErrFamily.Error():   tells("")[:12] + "\x21\x55\x00\x00",
@@ -251,6 +321,7 @@ func TestProxyHeaderThatIsSlow(t *testing.T) {
 	const late = "the PROXY header took too long"
 	begun, behind := knock(t, l.Addr().String(), tells(far)[:20]), knock(t, l.Addr().String(), tells(far)+"GET /who")
 	silent, cut := knock(t, l.Addr().String(), ""), knock(t, secured.Addr().String(), tells(far)[:20])
+	cutLine := knock(t, secured.Addr().String(), line[:30])
 	silentTLS := knock(t, secured.Addr().String(), "")
 
 	// A long one, a few bytes at a time.
@@ -276,12 +347,13 @@ func TestProxyHeaderThatIsSlow(t *testing.T) {
 	}
 	silent.wantEOF()
 	cut.wantEOF()
+	cutLine.wantEOF()
 	silentTLS.wantEOF()
 	texts := map[string]int{}
-	for range 4 { // who says nothing is not worth a word
+	for range 5 { // who says nothing is not worth a word
 		texts[receive(t, p.refused).Text]++
 	}
-	if texts[late] != 3 || len(p.refused) != 0 {
+	if texts[late] != 4 || len(p.refused) != 0 {
 		t.Errorf("%v, and %d more", texts, len(p.refused))
 	}
 	_ = behind.Close()
@@ -301,8 +373,12 @@ func TestProxyHeaderOfAStranger(t *testing.T) {
 		}
 		_ = c.Close()
 		encrypted := strings.HasSuffix(t.Name(), "TLS")
-		for i := range len(tells(far)) {
-			c := connect(tells(far)[:i], tells(far)[i:])
+		for i := range len(tells(far)) + len(line) {
+			header, i := tells(far), i
+			if i >= len(header) {
+				header, i = line, i-len(header)
+			}
+			c := connect(header[:i], header[i:])
 			if encrypted { // it is no handshake of TLS
 				if err := c.Conn.(*tls.Conn).Handshake(); err == nil {
 					t.Fatal("a header was read")
@@ -325,6 +401,13 @@ func TestProxyHeaderOfAStranger(t *testing.T) {
 		if status, _, body := c.response(); status != 400 || strings.Contains(body, "PROXY") {
 			t.Errorf("%d %q", status, body)
 		}
+		_ = c.Close()
+		// So does a request.
+		c = connect("P", "OST /who HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+		if status, _, body := c.response(); status != 200 {
+			t.Errorf("%d %q", status, body)
+		}
+		_ = c.Close()
 	})
 }
 
@@ -345,7 +428,12 @@ func TestProxyHeaderHandedOff(t *testing.T) {
 		give(nc, data)
 	}))
 	transports(t, front, func(t *testing.T, connect func(...string) *client) {
-		wantAddress(t, far, func() *client { return connect(tells(far)) })
+		for _, header := range []string{tells(far), tellsTLS, line} {
+			wantAddress(t, far, func() *client { return connect(header) })
+		}
+		encrypted := strings.HasSuffix(t.Name(), "Off/TLS")
+		wantTLS(t, true, func() *client { return connect(tellsTLS) })
+		wantTLS(t, encrypted, func() *client { return connect(line) })
 		c := connect(tells(""))
 		c.raw(request("GET", "/who", ""))
 		if status, _, body := c.response(); status != 200 || body != c.LocalAddr().String() {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fe4bcecb/wsd/codec/proxyproto"
 )
 
 const (
@@ -50,13 +52,13 @@ func (a *App) ServeConn(nc net.Conn) error {
 		_ = nc.Close()
 		return err
 	}
-	a.serveStream(nc, nil, a.newcomer, netip.AddrPort{})
+	a.serveStream(nc, nil, a.newcomer, proxyproto.Header{})
 	return nil
 }
 
-// serveStream serves nc, of which first was read already; source is the address that a
-// PROXY header told.
-func (a *App) serveStream(nc net.Conn, first []byte, f flags, source netip.AddrPort) {
+// serveStream serves nc, of which first was read already; told is what a PROXY header
+// said.
+func (a *App) serveStream(nc net.Conn, first []byte, f flags, told proxyproto.Header) {
 	s := &stream{nc: nc}
 	if _, encrypted := nc.(*tls.Conn); encrypted && f&unheaded != 0 {
 		s.unheaded = true // its header comes before TLS, and so before what the loop gets
@@ -64,7 +66,7 @@ func (a *App) serveStream(nc net.Conn, first []byte, f flags, source netip.AddrP
 	}
 	s.changed.L = &s.mu
 	s.conn = &Conn{fd: -1, flags: notOpen | onStream | f, ext: &extension{stream: s}}
-	s.conn.setProxySource(source)
+	s.conn.setTold(told)
 	l := a.lightestLoop()
 	s.loop.Store(l)
 	if !l.post(func() {
@@ -311,14 +313,14 @@ func netAddr(a net.Addr) netip.AddrPort {
 type prefixed struct {
 	net.Conn
 	first  []byte
-	source netip.AddrPort // what the header told; the zero value: nothing
-	headed bool           // Detach has to pass that on
+	told   proxyproto.Header
+	headed bool // Detach has to pass that on
 }
 
 // RemoteAddr is what requests have as their address.
 func (p *prefixed) RemoteAddr() net.Addr {
-	if p.source.IsValid() {
-		return net.TCPAddrFromAddrPort(p.source)
+	if p.told.Source.IsValid() {
+		return net.TCPAddrFromAddrPort(p.told.Source)
 	}
 	return p.Conn.RemoteAddr()
 }

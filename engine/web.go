@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/fe4bcecb/wsd/codec/handshake"
+	"github.com/fe4bcecb/wsd/codec/proxyproto"
 )
 
 const (
@@ -42,10 +42,12 @@ type web struct {
 }
 
 // appKey and tlsKey are a request's App, and its connection's TLS state where
-// net/http can't see it.
+// net/http can't see it. A request with proxiedTLSKey came to a proxy by TLS, as its
+// connection's PROXY header tells.
 type (
-	appKey struct{}
-	tlsKey struct{}
+	appKey        struct{}
+	tlsKey        struct{}
+	proxiedTLSKey struct{}
 )
 
 func newWeb(a *App) *web {
@@ -61,6 +63,9 @@ func newWeb(a *App) *web {
 				if t, ok := p.Conn.(*tls.Conn); ok {
 					state := t.ConnectionState()
 					ctx = context.WithValue(ctx, tlsKey{}, &state)
+				}
+				if p.told.TLS {
+					ctx = context.WithValue(ctx, proxiedTLSKey{}, true)
 				}
 			}
 			return context.WithValue(ctx, appKey{}, a)
@@ -136,7 +141,7 @@ func (w *web) admit(limit int) bool {
 // whether net/http has it; otherwise it is closed.
 func (a *App) serveHTTP(c *Conn, data []byte) bool {
 	nc, err := c.takeNetConn()
-	p := &prefixed{Conn: nc, first: data, source: c.proxySource(), headed: a.opts.ProxyHeader != nil}
+	p := &prefixed{Conn: nc, first: data, told: c.told(), headed: a.opts.ProxyHeader != nil}
 	if err == nil && c.flags&onStream == 0 && a.connTakesKept(nc) {
 		// The socket has a new number, and its old one goes to the next client.
 		a.refuseConn(p)
@@ -248,12 +253,19 @@ func (a *App) Upgrade(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	source := netip.AddrPort{}
+	told := proxyproto.Header{}
 	if p != nil {
-		source = p.source
+		told = p.told
 	}
-	a.inject(nc, data, reinjected, source)
+	a.inject(nc, data, reinjected, told)
 	return nil
+}
+
+// TLS reports whether the client of a request speaks TLS: with this server or, as the
+// connection's PROXY header tells, with the proxy. http.Request.TLS knows of this server
+// only.
+func TLS(r *http.Request) bool {
+	return r.TLS != nil || r.Context().Value(proxiedTLSKey{}) != nil
 }
 
 // requestHead writes a parsed request's head again, for the loop to answer.
@@ -271,12 +283,12 @@ func requestHead(r *http.Request) []byte {
 	return b.Bytes()
 }
 
-// inject gives a connection to a loop, with the bytes read so far, and the address that
-// its PROXY header told.
-func (a *App) inject(nc net.Conn, data []byte, f flags, source netip.AddrPort) {
+// inject gives a connection to a loop, with the bytes read so far, and what its PROXY
+// header told.
+func (a *App) inject(nc net.Conn, data []byte, f flags, told proxyproto.Header) {
 	fd, err := descriptor(nc)
 	if err != nil {
-		a.serveStream(nc, data, f, source)
+		a.serveStream(nc, data, f, told)
 		return
 	}
 	_ = nc.Close()
@@ -287,7 +299,7 @@ func (a *App) inject(nc net.Conn, data []byte, f flags, source netip.AddrPort) {
 	l := a.lightestLoop()
 	if !l.post(func() {
 		c := &Conn{fd: int32(fd), flags: notOpen | f, since: l.micros()}
-		c.setProxySource(source)
+		c.setTold(told)
 		if err := l.attach(c); err != nil {
 			closeSocket(fd)
 			return

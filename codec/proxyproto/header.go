@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// HeadSize is what all headers have, in bytes: signature, version and command,
-	// family and transport, length of the rest.
+	// HeadSize is what all headers of version 2 have, in bytes: signature, version and
+	// command, family and transport, length of the rest.
 	HeadSize = 16
 	// MaxRest bounds the rest, in bytes: addresses take up to 216, what a proxy adds
 	// to them (TLVs) a few hundred.
@@ -16,7 +16,6 @@ const (
 	MaxLen = HeadSize + MaxRest
 
 	signature = "\r\n\r\n\x00\r\nQUIT\n"
-	version1  = "PROXY "
 
 	version2     = 2 << 4
 	commandLocal = 0
@@ -25,80 +24,97 @@ const (
 	maxTransport = 2 // UNSPEC, STREAM, DGRAM
 	tcp4         = 0x11
 	tcp6         = 0x21
-	tlvHead      = 3 // type, and length of the value
 )
 
-// Signed reports whether b begins with a header's signature, or with a part of it
-// that may become one: then whole is false, as for an empty b.
+// Header is what a header tells. The zero value says nothing: the connection's own
+// address is meant. It is the proxy's (LOCAL, as of health checks; UNKNOWN), or that of a
+// client which has none of TCP's.
+type Header struct {
+	// Source is the client's address.
+	Source netip.AddrPort
+	// TLS says that the client came to the proxy by TLS (PP2_CLIENT_SSL). Version 1
+	// can't tell.
+	TLS bool
+}
+
+// Signed reports whether b begins as a header does, of either version, or with a part of
+// that which may become one: then whole is false, as for an empty b.
 func Signed(b []byte) (begins, whole bool) {
-	n := min(len(b), len(signature))
-	return string(b[:n]) == signature[:n], n == len(signature)
+	for _, sign := range []string{signature, lineSign} {
+		n := min(len(b), len(sign))
+		if string(b[:n]) == sign[:n] {
+			return true, n == len(sign)
+		}
+	}
+	return false, false
 }
 
 // Parse reads the header at the start of b. n is its length; 0 without an error means
-// that more bytes are needed, at most MaxLen in all. source is the client's address;
-// the zero value says that the connection's own is meant: it is the proxy's (LOCAL, as
-// of health checks), or one that is none of TCP's. TLVs are skipped. An error comes as
-// soon as it can be told.
-func Parse(b []byte) (source netip.AddrPort, n int, err error) {
+// that more bytes are needed, at most MaxLen in all. Of TLVs the checksum, which must be
+// right, and PP2_TYPE_SSL are looked at, others are skipped. An error comes as soon as it
+// can be told, that of a line when its end is there.
+func Parse(b []byte) (h Header, n int, err error) {
 	if begins, whole := Signed(b); !begins {
-		return netip.AddrPort{}, 0, unsigned(b)
+		return Header{}, 0, ErrMissing
 	} else if !whole {
-		return netip.AddrPort{}, 0, nil
+		return Header{}, 0, nil
+	}
+	if isLine(b) {
+		return parseLine(b)
 	}
 	if len(b) > 12 {
 		if b[12]&0xF0 != version2 {
-			return netip.AddrPort{}, 0, ErrVersion
+			return Header{}, 0, ErrVersion
 		}
 		if b[12]&0x0F > commandProxy {
-			return netip.AddrPort{}, 0, ErrCommand
+			return Header{}, 0, ErrCommand
 		}
 	}
 	local := len(b) > 12 && b[12]&0x0F == commandLocal
 	if len(b) > 13 && !local && (b[13]>>4 > maxFamily || b[13]&0x0F > maxTransport) {
-		return netip.AddrPort{}, 0, ErrFamily
+		return Header{}, 0, ErrFamily
 	}
 	if len(b) < HeadSize {
-		return netip.AddrPort{}, 0, nil
+		return Header{}, 0, nil
 	}
-	n = Len(b)
+	n = length(b)
 	addresses := 0
 	if !local {
 		addresses = addressesSize(b[13])
 	}
 	switch {
 	case n > MaxLen:
-		return netip.AddrPort{}, 0, ErrTooLong
+		return Header{}, 0, ErrTooLong
 	case n < HeadSize+addresses:
-		return netip.AddrPort{}, 0, ErrShort
+		return Header{}, 0, ErrShort
 	case len(b) < n:
-		return netip.AddrPort{}, 0, nil
+		return Header{}, 0, nil
 	case addresses == 0:
-		return netip.AddrPort{}, n, nil
+		return Header{}, n, nil
 	}
-	rest := b[HeadSize:n]
-	if !wholeTLVs(rest[addresses:]) {
-		return netip.AddrPort{}, 0, ErrTLV
+	if h.TLS, err = parseTLVs(b[:n], HeadSize+addresses); err != nil {
+		return Header{}, 0, err
 	}
-	return sourceOf(rest[:addresses]), n, nil
+	h.Source = sourceOf(b[HeadSize : HeadSize+addresses])
+	return h, n, nil
 }
 
-// Len is the length of the header at the start of b, which has HeadSize bytes of it at
-// least, and no error.
-func Len(b []byte) int { return HeadSize + int(binary.BigEndian.Uint16(b[14:])) }
-
-// unsigned is what is wrong with bytes that do not begin with the signature; nil where
-// that can't be told yet.
-func unsigned(b []byte) error {
-	n := min(len(b), len(version1))
+// Missing is how many bytes the header at the start of b lacks at least, 1 or more: so
+// many can be read without reading beyond it. b is what Parse wants more of.
+func Missing(b []byte) int {
 	switch {
-	case string(b[:n]) != version1[:n]:
-		return ErrMissing
-	case n == len(version1):
-		return ErrVersion1
+	case isLine(b):
+		return max(minLine-len(b), 1)
+	case len(b) < minLine:
+		return minLine - len(b) // it may become either
+	case len(b) < HeadSize:
+		return HeadSize - len(b)
 	}
-	return nil
+	return length(b) - len(b)
 }
+
+// length is that of a header of version 2 which has HeadSize bytes at least.
+func length(b []byte) int { return HeadSize + int(binary.BigEndian.Uint16(b[14:])) }
 
 // addressesSize is how many bytes the two addresses and their ports have; 0 where they
 // are none that a TCP connection has.
@@ -119,26 +135,11 @@ func sourceOf(b []byte) netip.AddrPort {
 	return netip.AddrPortFrom(addr.Unmap(), binary.BigEndian.Uint16(b[2*size:]))
 }
 
-// wholeTLVs reports whether b is a row of TLVs.
-func wholeTLVs(b []byte) bool {
-	for len(b) > 0 {
-		if len(b) < tlvHead {
-			return false
-		}
-		size := tlvHead + int(binary.BigEndian.Uint16(b[1:]))
-		if len(b) < size {
-			return false
-		}
-		b = b[size:]
-	}
-	return true
-}
-
-// Append appends the header that Parse reads source of. It leaves the destination at
-// zeros.
-func Append(dst []byte, source netip.AddrPort) []byte {
+// Append appends the header of version 2 that Parse reads h of. It leaves the destination
+// at zeros. Without a source it tells nothing (LOCAL).
+func Append(dst []byte, h Header) []byte {
 	dst = append(dst, signature...)
-	addr := source.Addr()
+	addr := h.Source.Addr()
 	if !addr.IsValid() {
 		return append(dst, version2|commandLocal, 0, 0, 0)
 	}
@@ -147,9 +148,14 @@ func Append(dst []byte, source netip.AddrPort) []byte {
 		family = tcp4
 	}
 	size := addressesSize(family)
-	dst = append(dst, version2|commandProxy, family, 0, byte(size))
+	var ssl []byte
+	if h.TLS {
+		ssl = []byte{typeSSL, 0, sslHead, clientSSL, 0, 0, 0, 0}
+	}
+	dst = append(dst, version2|commandProxy, family, 0, byte(size+len(ssl)))
 	dst = append(dst, addr.AsSlice()...)
 	dst = append(dst, make([]byte, size/2-2)...)
-	dst = binary.BigEndian.AppendUint16(dst, source.Port())
-	return append(dst, 0, 0)
+	dst = binary.BigEndian.AppendUint16(dst, h.Source.Port())
+	dst = append(dst, 0, 0)
+	return append(dst, ssl...)
 }

@@ -39,7 +39,7 @@ func requestOf(r *http.Request) *Request {
 	b.WriteString("Host: " + r.Host + "\r\n")
 	// A Builder takes everything.
 	_ = r.Header.Write(&b)
-	return newRequest(r.URL.RequestURI(), b.String(), r.RemoteAddr, r.TLS != nil)
+	return newRequest(r.URL.RequestURI(), b.String(), r.RemoteAddr, engine.TLS(r))
 }
 
 // requestOfHandshake keeps a WebSocket handshake.
@@ -127,7 +127,7 @@ func (r *Request) RemoteAddr() string { return r.text[r.peerAt:] }
 // Time is when the request came, in milliseconds.
 func (r *Request) Time() time.Time { return time.UnixMilli(r.issued) }
 
-// Secure reports whether the connection is encrypted by this server, or what
+// Secure reports whether the client speaks TLS, as engine.TLS tells, or what
 // Options.Client says.
 func (r *Request) Secure() bool { return r.secure }
 

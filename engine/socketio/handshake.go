@@ -17,7 +17,8 @@ type Handshake struct {
 	Address string `json:"address"`
 	// XDomain is true when the request had an Origin.
 	XDomain bool `json:"xdomain"`
-	// Secure is true when the connection is encrypted by this server.
+	// Secure is true when the client speaks TLS, as far as this server knows: see
+	// engineio.Request.Secure.
 	Secure bool `json:"secure"`
 	// Issued is Time in milliseconds since 1970.
 	Issued int64 `json:"issued"`
