@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -17,7 +18,7 @@ const maxHops = 64
 // caller is who is at the other end of a connection, as far as it is known.
 type caller struct {
 	addr   netip.Addr // the zero value where there is none, as on a Unix socket
-	secure bool       // the way up to here, or to the proxy, is encrypted
+	secure bool       // the way up to here, or to a proxy, is encrypted
 }
 
 // text is the address for logs.
@@ -158,6 +159,12 @@ func (t *trust) ofHandshake(u *engine.Handshake) caller {
 func (t *trust) ofRequest(r *engineio.Request) caller {
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr()) // the zero value where there is none
 	return t.Load().caller(peer.Addr(), r.Secure(), r.HeaderValues)
+}
+
+// ofHTTP is who sends a request to net/http.
+func (t *trust) ofHTTP(r *http.Request) caller {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // the zero value where there is none
+	return t.Load().caller(peer.Addr(), engine.TLS(r), r.Header.Values)
 }
 
 // client is engineio.Options.Client.

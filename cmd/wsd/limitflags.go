@@ -12,7 +12,7 @@ import (
 type limitFlags struct {
 	TrustedProxies      []string `name:"trusted-proxies" placeholder:"CIDR" help:"Networks or addresses of proxies that are believed about who their clients are. Repeatable. Default: none."`
 	ForwardedHeader     string   `name:"forwarded-header" enum:"x-forwarded-for,forwarded" default:"x-forwarded-for" help:"What those proxies tell it by: x-forwarded-for (with X-Forwarded-Proto) or forwarded. The other one is not looked at. Default ${default}."`
-	ProxyProtocol       bool     `name:"proxy-protocol" help:"Connections of those proxies begin with a PROXY protocol header, version 2, which tells who their client is: send-proxy-v2 of HAProxy, the PROXY protocol of network load balancers."`
+	ProxyProtocol       bool     `name:"proxy-protocol" help:"Connections of those proxies begin with a PROXY protocol header, version 1 or 2, which tells who their client is: send-proxy-v2 of HAProxy, proxy_protocol of nginx, the PROXY protocol of network load balancers."`
 	MaxConnectionsPerIP int      `name:"max-connections-per-ip" default:"0" placeholder:"N" help:"Connections of one IPv4 address, or one IPv6 /64; 0: no limit."`
 	HandshakesPerSecond float64  `name:"handshakes-per-second" default:"0" placeholder:"N" help:"New connections a second, and as many at once; 0: no limit."`
 	HandshakesPerIP     float64  `name:"handshakes-per-second-per-ip" default:"0" placeholder:"N" help:"The same for one IPv4 address, or one IPv6 /64; 0: no limit."`

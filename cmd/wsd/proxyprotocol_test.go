@@ -39,16 +39,22 @@ func (h *headed) Write(p []byte) (int, error) {
 // proxy itself.
 func (r *running) proxied(source string) net.Conn {
 	r.t.Helper()
-	from := netip.AddrPort{}
+	from := proxyproto.Header{}
 	if source != "" {
-		from = netip.AddrPortFrom(netip.MustParseAddr(source), 4444)
+		from.Source = netip.AddrPortFrom(netip.MustParseAddr(source), 4444)
 	}
+	return r.headed(proxyproto.Append(nil, from))
+}
+
+// headed connects to the server with a header.
+func (r *running) headed(header []byte) net.Conn {
+	r.t.Helper()
 	conn, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { conn.Close() })
-	return &headed{Conn: conn, header: proxyproto.Append(nil, from)}
+	return &headed{Conn: conn, header: header}
 }
 
 // tryFrom is try for a client behind a proxy: the status, and the body of an answer
@@ -143,7 +149,7 @@ func (r *running) end(sid string) {
 // client is refused, counted, and the log says why.
 func TestProxyProtocolMistakes(t *testing.T) {
 	for _, trusted := range []bool{true, false} {
-		proxy, why := "127.0.0.1", "a PROXY header (version 2) is missing"
+		proxy, why := "127.0.0.1", "a PROXY header is missing"
 		if !trusted {
 			proxy, why = "192.0.2.0/24", "a PROXY header of a peer that is not trusted"
 		}
@@ -167,6 +173,58 @@ func TestProxyProtocolMistakes(t *testing.T) {
 		}
 		if !strings.Contains(log.String(), why) || !strings.Contains(log.String(), `"remote":"127.0.0.1"`) {
 			t.Errorf("trusted %v: %s", trusted, log)
+		}
+	}
+}
+
+// Where the header says that the client came to the proxy by TLS, the affinity cookie is
+// Secure, and links say https. What a proxy of HTTP in front of that one says counts
+// above it. Both versions are understood.
+func TestProxyProtocolTellsOfTLS(t *testing.T) {
+	r := serve(t, "--proxy-protocol", "--trusted-proxies", "127.0.0.1", "--trusted-proxies", "198.51.100.1")
+	v2 := func(source string, byTLS bool) []byte {
+		return proxyproto.Append(nil, proxyproto.Header{Source: netip.MustParseAddrPort(source), TLS: byTLS})
+	}
+	for _, tt := range []struct {
+		name   string
+		header []byte
+		proto  string
+		secure bool
+	}{
+		{"by TLS", v2("192.0.2.1:4444", true), "", true},
+		{"without", v2("192.0.2.1:4444", false), "", false},
+		{"version 1", []byte("PROXY TCP4 192.0.2.1 203.0.113.7 4444 443\r\n"), "", false},
+		{"a client that claims it", v2("192.0.2.1:4444", false), "https", false},
+		{"another proxy, by TLS", v2("198.51.100.1:4444", true), "", true},
+		{"another proxy that had a client without", v2("198.51.100.1:4444", true), "http", false},
+		{"another proxy that had a client by TLS", v2("198.51.100.1:4444", false), "https", true},
+	} {
+		ask := func(path string) (*http.Response, string) {
+			conn := r.headed(tt.header)
+			client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true,
+				DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}
+			req, _ := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+r.addr+path, nil)
+			if tt.proto != "" {
+				req.Header.Set("X-Forwarded-Proto", tt.proto)
+			}
+			res, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			b, err := io.ReadAll(res.Body)
+			if err != nil || res.StatusCode != http.StatusOK {
+				t.Fatalf("%s: %d %s, %v", tt.name, res.StatusCode, b, err)
+			}
+			return res, string(b)
+		}
+		res, body := ask(sioPolling)
+		r.end(sidOf(body))
+		if all := res.Cookies(); len(all) != 1 || all[0].Secure != tt.secure {
+			t.Errorf("%s: %v, want secure %v", tt.name, all, tt.secure)
+		}
+		if _, page := ask("/"); strings.Contains(page, "wss://"+r.addr) != tt.secure || strings.Contains(page, "ws://"+r.addr) == tt.secure {
+			t.Errorf("%s, want secure %v: %s", tt.name, tt.secure, page)
 		}
 	}
 }

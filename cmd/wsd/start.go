@@ -44,7 +44,7 @@ func (s *server) serveStartPage(w http.ResponseWriter, r *http.Request) {
 		rule = "Clients need a token."
 	}
 	secure := ""
-	if r.TLS != nil {
+	if s.trust.ofHTTP(r).secure {
 		secure = "s"
 	}
 	page := fill(startHTML, "sio", s.sioFlags.SIOPath, "origin", "http"+secure+"://"+r.Host, "ws", "ws"+secure+"://"+r.Host, "rule", rule)

@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/fe4bcecb/wsd/cmd/wsd/systemd"
+	"github.com/fe4bcecb/wsd/codec/proxyproto"
 	"github.com/fe4bcecb/wsd/engine"
 	"github.com/fe4bcecb/wsd/internal/testkit"
 	"github.com/gobwas/ws"
@@ -114,6 +117,68 @@ func TestSystemdService(t *testing.T) {
 	if got := m.expect("STOPPING=1\nEXTEND_TIMEOUT_USEC="); !strings.Contains(got, "STATUS=draining 0 connections") {
 		t.Errorf("%q", got)
 	}
+	if code := c.exit(); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, &c.stderr)
+	}
+}
+
+// Behind sockets of systemd's a proxy's header is read as everywhere.
+func TestSystemdSocketBehindAProxy(t *testing.T) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd := exec.Command("sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`, os.Args[0], "serve", "--loops", "1", "--drain-lb-wait", "0s",
+		"--admin-listen", "off", "--proxy-protocol", "--trusted-proxies", "127.0.0.1", "--max-connections-per-ip", "1")
+	cmd.Env = append(os.Environ(), asMain+"=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=wsd.socket")
+	cmd.ExtraFiles = []*os.File{f}
+	c := spawnCommand(t, cmd)
+	var clients []net.Conn
+	upgrade := func(header string) int {
+		t.Helper()
+		nc, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, nc)
+		_, err = io.WriteString(nc, header+"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(nc), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode
+	}
+	header := func(source string) string {
+		return string(proxyproto.Append(nil, proxyproto.Header{Source: netip.MustParseAddrPort(source)}))
+	}
+	for i, tt := range []struct {
+		header string
+		want   int
+	}{
+		{header("192.0.2.1:4444"), 101},
+		{header("192.0.2.1:4445"), http.StatusTooManyRequests},
+		{"PROXY TCP4 192.0.2.1 203.0.113.7 4446 443\r\n", http.StatusTooManyRequests},
+		{header("192.0.2.2:4444"), 101},
+		{"", http.StatusBadRequest},
+	} {
+		if got := upgrade(tt.header); got != tt.want {
+			t.Errorf("connection %d: %d, want %d", i, got, tt.want)
+		}
+	}
+	for _, nc := range clients {
+		nc.Close()
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
 	if code := c.exit(); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, &c.stderr)
 	}

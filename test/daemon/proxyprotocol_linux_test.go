@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"crypto/tls"
 	"encoding/csv"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -94,6 +96,99 @@ func TestProxyProtocolBehindHAProxy(t *testing.T) {
 	}
 }
 
+// joinFiles writes the contents of files to another one.
+func joinFiles(t *testing.T, to string, from ...string) {
+	t.Helper()
+	var all []byte
+	for _, name := range from {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	if err := os.WriteFile(to, all, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever HAProxy adds to its header is understood: the version, a checksum, that the
+// client came by TLS, what wsd has no use for. Its checks succeed with each, and also
+// where it passes on a client's TLS.
+func TestProxyProtocolKindsOfHAProxy(t *testing.T) {
+	const ofDeploy = "send-proxy-v2 proxy-v2-options ssl,crc32c check-send-proxy"
+	dir := t.TempDir()
+	cert, key, pem := filepath.Join(dir, "cert"), filepath.Join(dir, "key"), filepath.Join(dir, "both")
+	roots := writeCertificate(t, cert, key, 1)
+	joinFiles(t, pem, cert, key) // as HAProxy reads them
+	for _, tt := range []struct {
+		name, header   string
+		ends, passesOn bool // TLS
+		secure         bool // the cookie
+	}{
+		{"as deployed", ofDeploy, false, false, false},
+		{"TLS", ofDeploy, true, false, true},
+		{"TLS and nothing else", "send-proxy-v2-ssl check-send-proxy", true, false, true},
+		{"everything", "send-proxy-v2 proxy-v2-options ssl,cert-cn,ssl-cipher,cert-sig,cert-key,authority,crc32c,unique-id check-send-proxy", true, false, true},
+		{"TLS that is not told", "send-proxy-v2 check-send-proxy", true, false, false},
+		{"version 1", "send-proxy check-send-proxy", false, false, false},
+		{"version 1 behind TLS", "send-proxy check-send-proxy", true, false, false},
+		{"TLS of the servers", ofDeploy + " check-ssl verify none", false, true, true},
+		{"version 1 before TLS", "send-proxy check-send-proxy check-ssl verify none", false, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"serve", "--proxy-protocol", "--trusted-proxies", "127.0.0.1", "--drain-lb-wait", "0s", "--drain-window", "0s"}
+			if tt.passesOn {
+				args = append(args, "--tls-cert", cert, "--tls-key", key)
+			}
+			var nodes []*wsdproc.Process
+			var addresses []string
+			for range servers {
+				n := wsdproc.Start(t, args...)
+				nodes, addresses = append(nodes, n), append(addresses, n.Addr)
+			}
+			stats := filepath.Join(t.TempDir(), "stats")
+			change := [][2]string{
+				{"hard-stop-after 60s", "hard-stop-after 60s\n\tstats socket " + stats},
+				{"check inter 2s", "check inter 300ms"},
+				{"frontend socketio", "frontend socketio\n\tunique-id-format %ID-%pid-%rt-%ci"},
+				{ofDeploy, tt.header},
+			}
+			if tt.ends {
+				change = append(change, [2]string{"\n\tdefault_backend", " ssl crt " + pem + " alpn http/1.1\n\tdefault_backend"})
+			}
+			proxy := balancer.HAProxyTCP.Start(t, addresses, change...)
+			const source = "127.0.0.5"
+			connect := func() *rawws.Conn {
+				c := dialFrom(t, source, proxy)
+				if tt.ends || tt.passesOn {
+					c = rawws.New(tls.Client(c.Conn, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}))
+				}
+				return c
+			}
+			c := connect()
+			if err := c.Upgrade("/echo", ""); err != nil {
+				t.Fatal(err)
+			}
+			sayHello(t, c)
+			seen := 0
+			for _, n := range nodes {
+				_, list := get(t, n.Admin, "/v1/connections")
+				seen += strings.Count(list, `"remote":"`+source+":")
+			}
+			if seen != 1 {
+				t.Errorf("%d connections of %s", seen, source)
+			}
+			r := exchange(t, connect(), "GET", sioPolling, "")
+			if cookie := r.Header.Get("Set-Cookie"); r.Status != http.StatusOK || strings.Contains(cookie, "; Secure") != tt.secure {
+				t.Errorf("%d, cookie %q, want Secure %v", r.Status, cookie, tt.secure)
+			}
+			testkit.Eventually(t, func() bool { return strings.Join(checks(t, stats), " ") == "L7OK L7OK L7OK" }, patience)
+		})
+	}
+}
+
 // checks are what HAProxy's checks of the servers have come to, at its statistics
 // socket.
 func checks(t *testing.T, socket string) (all []string) {
@@ -124,7 +219,7 @@ func checks(t *testing.T, socket string) (all []string) {
 }
 
 // A connection that one worker passes on to another keeps the address that its header
-// told: the session that it opens there has it.
+// told, and that its client came by TLS: the session that it opens there knows both.
 func TestProxyProtocolBetweenWorkers(t *testing.T) {
 	const each = 4
 	p := startWorkers(t, "--proxy-protocol", "--trusted-proxies", "127.0.0.1")
@@ -133,7 +228,10 @@ func TestProxyProtocolBetweenWorkers(t *testing.T) {
 		t.Helper()
 		next++
 		c := dialRaw(t, p.Addr)
-		if err := c.Send(proxyproto.Append(nil, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, next}), 4444))); err != nil {
+		if err := c.Send(proxyproto.Append(nil, proxyproto.Header{
+			Source: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, next}), 4444),
+			TLS:    next%2 == 0,
+		})); err != nil {
 			t.Fatal(err)
 		}
 		return c
@@ -144,8 +242,12 @@ func TestProxyProtocolBetweenWorkers(t *testing.T) {
 		if r := exchange(t, c, "POST", sioPolling+"&sid="+sid, "3"); r.Status != http.StatusOK {
 			t.Fatalf("%d %s", r.Status, r.Body)
 		}
-		if other := openSession(t, c); other[:engineio.PrefixLen] != sid[:engineio.PrefixLen] {
+		r := exchange(t, c, "GET", sioPolling, "")
+		if other := sidIn(t, r); other[:engineio.PrefixLen] != sid[:engineio.PrefixLen] {
 			t.Fatalf("the connection is at %s, want %s", other, sid)
+		}
+		if cookie := r.Header.Get("Set-Cookie"); strings.Contains(cookie, "; Secure") != (next%2 == 0) {
+			t.Fatalf("client %d has cookie %q", next, cookie)
 		}
 	}
 	if n := metric(t, p, `wsd_worker_handovers_total{result="ok"}`); n == 0 {
