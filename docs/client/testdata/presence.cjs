@@ -1,16 +1,7 @@
 // Has joins and leaves missed: the client asks who is there by itself, once, again
 // where that fails, and corrects the answer by what came meanwhile.
 const assert = require("node:assert");
-
-const sent = [];
-let socket;
-globalThis.WebSocket = class {
-  constructor() { socket = this; }
-  send(text) { sent.push(JSON.parse(text)); }
-  close() {}
-};
-const WsdPubsub = require("../wsd-pubsub.js");
-const receive = (m) => socket.onmessage({ data: JSON.stringify(m) });
+const { WsdPubsub, sent, receive } = require("./played.cjs");
 const someone = (connection) => ({ user: "u", connection });
 const asked = async (n) => {
   let all;

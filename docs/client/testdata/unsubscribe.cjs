@@ -1,16 +1,7 @@
 // Ends subscriptions before the server has answered: nothing waits for those answers,
 // and what the server then says of them is nobody's.
 const assert = require("node:assert");
-
-const sent = [];
-let socket;
-globalThis.WebSocket = class {
-  constructor() { socket = this; }
-  send(text) { sent.push(JSON.parse(text)); }
-  close() {}
-};
-const WsdPubsub = require("../wsd-pubsub.js");
-const receive = (m) => socket.onmessage({ data: JSON.stringify(m) });
+const { WsdPubsub, sent, receive } = require("./played.cjs");
 
 (async () => {
   const errors = [];
