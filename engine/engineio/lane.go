@@ -135,6 +135,20 @@ func (ln *lane) tick() {
 	}
 }
 
+// mourn keeps a closed session for its poller. Where there are too many, that of the
+// oldest hears from its next request that the session is unknown, and comes anew.
+func (ln *lane) mourn(s *Session) {
+	ln.zombies = append(ln.zombies, s)
+	for len(ln.zombies) > maxFarewells {
+		if oldest := ln.zombies[0]; oldest.poll != nil {
+			oldest.bury()
+		}
+		ln.zombies[0] = nil
+		ln.zombies = ln.zombies[1:]
+	}
+	ln.arm()
+}
+
 // flushLater answers a parked poll at the end of the turn.
 func (ln *lane) flushLater(s *Session) {
 	if s.poll.listed {

@@ -11,6 +11,10 @@ import (
 const (
 	// farewell is how long the end of a closed session waits for its poller.
 	farewell = 30 * time.Second
+	// maxFarewells bounds the closed sessions of a loop that have something left for
+	// their pollers. They count for no limit of sessions any more, and a client whose
+	// packets end its sessions could leave any number behind.
+	maxFarewells = 4096
 	// maxKeptQueue bounds the room that an empty queue keeps, in items.
 	maxKeptQueue = 64
 	// itemCost is what a packet that waits costs beside its bytes.
@@ -230,8 +234,7 @@ func (s *Session) retire(e ending) {
 	s.flushPoll()
 	p.end = e
 	p.until = s.lane.after(farewell)
-	s.lane.zombies = append(s.lane.zombies, s)
-	s.lane.arm()
+	s.lane.mourn(s)
 }
 
 // bury forgets the poller of a closed session.
