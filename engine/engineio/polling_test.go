@@ -179,7 +179,7 @@ func TestVanishedPOST(t *testing.T) {
 }
 
 func TestSlowPOST(t *testing.T) {
-	srv := serve(t, engineio.Options{PingInterval: 300 * time.Millisecond, PingTimeout: 600 * time.Millisecond}, nil)
+	srv := serve(t, engineio.Options{PingInterval: 500 * time.Millisecond, PingTimeout: 1500 * time.Millisecond}, nil)
 	p := srv.poll(v4)
 	c := p.slowPost()
 	if got := c.rest(); got != "" {
