@@ -479,7 +479,7 @@ func TestRecoveryWithoutTheLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sockets := make(chan *socketio.Socket, 1)
 			log := &logWith{Cluster: memoryLog(), restore: restore}
-			a, b := recovering(t, log, socketio.Options{RequestTimeout: 50 * time.Millisecond}, announce(sockets))
+			a, b := recovering(t, log, socketio.Options{RequestTimeout: 500 * time.Millisecond}, announce(sockets))
 			c := a.dial(t)
 			k := come(t, c)
 			_ = wait(t, sockets).Emit("one")
