@@ -170,8 +170,13 @@ func dial(url string, header http.Header) (*client, error) {
 	return c, nil
 }
 
+// patient gives what comes next its time: how long the client has been there, and what
+// others had to do meanwhile, does not count.
+func (c *client) patient() { _ = c.conn.SetDeadline(time.Now().Add(patience)) }
+
 func (c *client) send(op ws.OpCode, text string) {
 	c.t.Helper()
+	c.patient()
 	if err := wsutil.WriteClientMessage(c.rw, op, []byte(text)); err != nil {
 		c.t.Fatal(err)
 	}
@@ -180,6 +185,7 @@ func (c *client) send(op ws.OpCode, text string) {
 // expect reads one message, which must be text of kind op.
 func (c *client) expect(op ws.OpCode, text string) {
 	c.t.Helper()
+	c.patient()
 	got, gotOp, err := wsutil.ReadServerData(c.rw)
 	if err != nil || string(got) != text || gotOp != op {
 		c.t.Fatalf("received %q (opcode %d, %v), want %q (opcode %d)", got, gotOp, err, text, op)
@@ -189,6 +195,7 @@ func (c *client) expect(op ws.OpCode, text string) {
 // frame reads one frame.
 func (c *client) frame() (ws.OpCode, []byte) {
 	c.t.Helper()
+	c.patient()
 	h, err := ws.ReadHeader(c.rw)
 	if err != nil || h.Length > 1<<20 {
 		c.t.Fatalf("no frame: %+v, %v", h, err)

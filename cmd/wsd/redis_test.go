@@ -175,12 +175,21 @@ func TestServersOverRedis(t *testing.T) {
 	to.hears(`"say","lobby","hello"`)
 
 	out, in := a.dial("/topics/news", nil), b.dial("/topics/news", nil)
+	heard := make(chan string, 1)
+	go func() {
+		text, _, _ := wsutil.ReadServerData(in.rw)
+		heard <- string(text)
+	}()
+	in.patient()
 	testkit.Eventually(t, func() bool {
 		// The subscription stands soon: what is sent before is not for it.
 		out.send(ws.OpText, "hello")
-		in.conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-		text, _, err := wsutil.ReadServerData(in.rw)
-		return err == nil && string(text) == "hello"
+		select {
+		case text := <-heard:
+			return text == "hello"
+		case <-time.After(50 * time.Millisecond):
+			return false
+		}
 	}, patience)
 
 	for _, r := range []*running{a, b} {

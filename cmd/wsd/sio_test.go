@@ -61,6 +61,7 @@ func (r *running) open(target string, header http.Header) *client {
 // text reads one text message.
 func (c *client) text() string {
 	c.t.Helper()
+	c.patient()
 	got, op, err := wsutil.ReadServerData(c.rw)
 	if err != nil || op != ws.OpText {
 		c.t.Fatalf("received %q (opcode %d, %v), want text", got, op, err)
