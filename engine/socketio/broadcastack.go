@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +17,8 @@ import (
 // arrival. When Timeout is over or ctx ends first, the error is ErrTimeout (a
 // *[PartialError] where other nodes have not even told how many clients they
 // have) or ctx's, beside the answers so far; it is ErrOverloaded or the cluster's
-// when the event did not reach every loop or node. It blocks: on a loop (an inline
+// when the event did not reach every loop or node, joined with the others where they
+// hold as well. ErrTimeout itself says that all nodes have the event. It blocks: on a loop (an inline
 // handler) it returns ErrOnLoop.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]sio.Value, error) {
 	if b.nsp.server.onLoop() {
@@ -298,8 +300,8 @@ func (c *collector) endLocked(err error) {
 		c.nsp.requests.close(c.request)
 	}
 	c.homeLocked(err)
-	if err == nil {
-		err = c.failed
+	if c.failed != nil {
+		err = errors.Join(err, c.failed)
 	}
 	c.done(slices.Clip(c.values), err)
 }

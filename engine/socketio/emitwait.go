@@ -37,7 +37,8 @@ func (n *Namespace) EmitWait(ctx context.Context, event string, args ...any) (of
 }
 
 // SendToUserWait is SendToUser that returns as Broadcast.EmitWait does, when the event
-// was taken for each node that is told. The errors are those of both.
+// was taken for each node that is told. The errors are those of both; one for each node
+// that it was not taken for, a *[ServerError], is joined.
 func (n *Namespace) SendToUserWait(ctx context.Context, user, event string, args ...any) (offset string, err error) {
 	if n.server.onLoop() {
 		return "", ErrOnLoop

@@ -175,6 +175,16 @@ func TestSendToUserWait(t *testing.T) {
 		t.Errorf("%v, want both servers", err)
 	}
 	clients[0].expect(`42["only here"]`)
+	p.mu.Lock()
+	p.refused, p.full = nil, "b"
+	p.mu.Unlock()
+	err := send("not to b")
+	var failed *socketio.ServerError
+	if !errors.As(err, &failed) || failed.Server != "b" || !errors.Is(err, broker.ErrOverflow) || strings.Contains(err.Error(), "server c") {
+		t.Errorf("%v, want server b alone", err)
+	}
+	clients[0].expect(`42["not to b"]`)
+	clients[2].expect(`42["not to b"]`)
 	p.set(nil, true) // somewhere that only a broadcast reaches
 	if err := send("to all"); err != nil {
 		t.Fatal(err)

@@ -32,6 +32,17 @@ var (
 	ErrOptions = errors.New("socketio: bad options")
 )
 
+// ServerError is why a server was not told of a user's event.
+type ServerError struct {
+	Server string // Options.ServerID
+	Err    error
+}
+
+func (e *ServerError) Error() string { return "server " + e.Server + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *ServerError) Unwrap() error { return e.Err }
+
 // Refusal is a middleware's error with data for the client.
 type Refusal struct {
 	Message string

@@ -11,8 +11,8 @@ import (
 // PartialError says that some of the other nodes did not answer in time: what
 // came with it is what the others told. It is an ErrTimeout.
 type PartialError struct {
-	// Expected is how many other nodes there were, Answered how many of them
-	// answered.
+	// Expected is how many other nodes there were, 0 where not even that was told in
+	// time; Answered how many of them answered.
 	Expected, Answered int
 	// Silent are the names of those that did not, as far as they are known: Node
 	// servers need not have one, nor say it when they answer.
@@ -21,6 +21,9 @@ type PartialError struct {
 
 // Error names the silent nodes.
 func (e *PartialError) Error() string {
+	if e.Expected == 0 {
+		return fmt.Sprintf("%v: it is not known how many other nodes there are; %d answered", ErrTimeout, e.Answered)
+	}
 	text := fmt.Sprintf("%v: %d of %d other nodes answered", ErrTimeout, e.Answered, e.Expected)
 	if len(e.Silent) > 0 {
 		text += "; silent: " + strings.Join(e.Silent, ", ")
@@ -89,7 +92,7 @@ func (r *roll) complete() bool { return r.known && r.answered() >= r.members.Oth
 
 // timeout is the error of a question whose time is over.
 func (r *roll) timeout() error {
-	if !r.known || r.complete() {
+	if r.complete() {
 		return ErrTimeout
 	}
 	e := &PartialError{Expected: r.members.Others, Answered: r.answered()}

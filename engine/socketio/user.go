@@ -298,8 +298,14 @@ func (n *Namespace) sendAway(all []broker.Connection, user string, payload sio.P
 				Packet:    cluster.Packet{Type: sio.Event, Payload: payload},
 			}
 		}
-		if err := n.sendTo(c.Server, m, told.one()); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("server %s: %w", c.Server, err))
+		done := told.one()
+		if err := n.sendTo(c.Server, m, done); err != nil {
+			err = &ServerError{c.Server, err}
+			if done == nil {
+				failed = errors.Join(failed, err)
+			} else {
+				done("", err) // what becomes of the others is awaited all the same
+			}
 		}
 	}
 	return failed
@@ -312,7 +318,7 @@ func (n *Namespace) sendTo(server string, m *cluster.Message, done taken) error 
 	}
 	return n.server.presence.SendThen(server, m, func(err error) {
 		if err != nil {
-			err = fmt.Errorf("server %s: %w", server, err)
+			err = &ServerError{server, err}
 		}
 		done("", err)
 	})

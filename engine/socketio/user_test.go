@@ -44,6 +44,7 @@ type spy struct {
 	sent    []string // servers
 	broken  error    // of Lookup
 	refused error    // what SendThen tells
+	full    string   // the server for which SendThen has no room
 	foreign bool
 }
 
@@ -67,8 +68,11 @@ func (n spyNode) Send(server string, m *cluster.Message) error {
 func (n spyNode) SendThen(server string, m *cluster.Message, done func(error)) error {
 	n.spy.mu.Lock()
 	n.spy.sent = append(n.spy.sent, server)
-	refused := n.spy.refused
+	refused, full := n.spy.refused, n.spy.full == server
 	n.spy.mu.Unlock()
+	if full {
+		return broker.ErrOverflow
+	}
 	if refused == nil {
 		return n.PresenceNode.SendThen(server, m, done)
 	}

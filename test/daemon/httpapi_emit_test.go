@@ -65,6 +65,11 @@ func TestAPIEmitIsConfirmed(t *testing.T) {
 				t.Error("the stream has nothing")
 			}
 			redis.Stop()
+			res, body := a.send("POST", "/v1/emit", nil, `{"event":"lost?","ack":{"timeout":"200ms"}}`)
+			a.asDescribed("POST", "/v1/emit", res, body)
+			if strings.Contains(string(body), "confirmed") {
+				t.Errorf("with acknowledgements: %s", body)
+			}
 			a.failed(503, "unavailable", "/v1/emit", `{"event":"lost?"}`)
 			testkit.Eventually(t, func() bool {
 				return strings.Contains(a.failed(503, "unavailable", "/v1/emit", `{"event":"lost?"}`).Error.Message, "nothing was sent")
@@ -116,13 +121,14 @@ func TestAPIEmit(t *testing.T) {
 
 	var e emitted
 	a.post(200, "/v1/emit", `{"event":"q","user":"ann","ack":{}}`, &e)
-	if !e.Complete || fmt.Sprint(e.Answers) != "[fine fine]" {
+	if !e.Confirmed || !e.Complete || fmt.Sprint(e.Answers) != "[fine fine]" {
 		t.Errorf("%+v", e)
 	}
 	near.expect("q", 0)
 	far.expect("q", 0)
+	e = emitted{}
 	a.post(200, "/v1/emit", `{"event":"silence","rooms":["room-1"],"ack":{"timeout":"200ms"}}`, &e)
-	if e.Complete || len(e.Answers) != 0 {
+	if !e.Confirmed || e.Complete || len(e.Answers) != 0 {
 		t.Errorf("nobody answers: %+v", e)
 	}
 	near.expect("silence", 0, 1)

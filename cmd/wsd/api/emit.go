@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fe4bcecb/wsd/broker"
@@ -41,8 +42,8 @@ type Ack struct {
 
 // Emitted tells of an event.
 type Emitted struct {
-	// Confirmed is true, where no acknowledgements were asked for: the broker has the
-	// event, or no other server is to get it.
+	// Confirmed is true: the broker has the event, or no other server is to get it. Where
+	// acknowledgements were asked for, every server has said that it has the event.
 	Confirmed bool `json:"confirmed,omitempty"`
 	// Offset is its place in the log of the streams adapter; "": there is none.
 	Offset string `json:"offset,omitempty"`
@@ -92,7 +93,33 @@ func (a *API) emit(ctx context.Context, req *EmitRequest) (any, error) {
 	} else {
 		offset, err = b.EmitWait(ctx, req.Event, args...)
 	}
-	return Emitted{Confirmed: true, Offset: offset}, untaken(err)
+	return Emitted{Confirmed: true, Offset: offset}, naming(err, untaken(err))
+}
+
+// naming adds the servers that err names to what a client is told of it.
+func naming(err, told error) error {
+	servers := serversIn(nil, err)
+	if len(servers) == 0 {
+		return told
+	}
+	e := *asError(told)
+	e.Servers = servers
+	return &e
+}
+
+// serversIn appends the servers that an error names, each once.
+func serversIn(servers []string, err error) []string {
+	switch x := err.(type) {
+	case *socketio.ServerError:
+		if !slices.Contains(servers, x.Server) {
+			servers = append(servers, x.Server)
+		}
+	case interface{ Unwrap() []error }:
+		for _, err := range x.Unwrap() {
+			servers = serversIn(servers, err)
+		}
+	}
+	return servers
 }
 
 // untaken has an error tell who may have got the event in spite of it.
@@ -110,10 +137,15 @@ func untaken(err error) error {
 func gather(ctx context.Context, b *socketio.Broadcast, event string, args []any) (any, error) {
 	values, err := b.EmitWithAck(context.WithoutCancel(ctx), event, args...)
 	complete := err == nil
-	if err != nil && !errors.Is(err, socketio.ErrTimeout) {
+	_, partial := err.(*socketio.PartialError) // as it is: joined with something worse, that counts
+	switch {
+	case err == nil, err == socketio.ErrTimeout, partial:
+	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrOverflow), errors.Is(err, context.DeadlineExceeded):
+		return nil, unavailable("the broker did not take the event, or did not tell which servers get it: whether clients have it is open")
+	default:
 		return nil, err
 	}
-	out := Emitted{Answers: make([]json.RawMessage, 0, len(values)), Complete: &complete}
+	out := Emitted{Confirmed: !partial, Answers: make([]json.RawMessage, 0, len(values)), Complete: &complete}
 	for _, v := range values {
 		text, ok := v.JSON()
 		if !ok {

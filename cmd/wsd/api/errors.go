@@ -35,6 +35,8 @@ type Error struct {
 	Message string `json:"message"`
 	// Published is how many messages of a batch are out; nil: it is no batch.
 	Published *int `json:"published,omitempty"`
+	// Servers are those of a user that an event did not get to, or perhaps not.
+	Servers []string `json:"servers,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }
