@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // quiet swallows what a server logs.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

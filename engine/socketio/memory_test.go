@@ -4,6 +4,7 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/fe4bcecb/wsd/engine/socketio"
 )
@@ -94,6 +95,7 @@ func TestEchoAllocations(t *testing.T) {
 			event := `42["m","0123456789"]`
 			frame := textFrame(event)
 			answer := make([]byte, 2+len(event))
+			_ = c.conn.SetReadDeadline(time.Now().Add(4 * patience)) // of all rounds
 			round := func() {
 				if _, err := c.conn.Write(frame); err != nil {
 					t.Fatal(err)
