@@ -3,8 +3,13 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,5 +55,48 @@ func TestHangupReloads(t *testing.T) {
 	}
 	if said("draining")() {
 		t.Error("at level error it still says that it drains")
+	}
+}
+
+// SIGHUP that comes while wsd reads its configuration for the first time neither ends
+// it nor is lost: it reads again as soon as it serves. Each reading is held up here, as
+// long as nobody writes into the pipe that the file is.
+func TestHangupWhileItStarts(t *testing.T) {
+	dir := t.TempDir()
+	file, next, pid := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "next"), filepath.Join(dir, "pid")
+	for _, name := range []string{file, next} {
+		if err := syscall.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	give := func(text string, meanwhile func() error) error {
+		f, err := os.OpenFile(file, os.O_WRONLY, 0) // waits until it is being read
+		if err != nil {
+			return err
+		}
+		err = meanwhile()
+		_, failed := io.WriteString(f, text)
+		return errors.Join(err, failed, f.Close())
+	}
+	given := make(chan error, 1)
+	go func() {
+		given <- errors.Join(give("max-connections: 10\n", func() error {
+			text, err := os.ReadFile(pid)
+			n, bad := strconv.Atoi(strings.TrimSpace(string(text)))
+			return errors.Join(err, bad, os.Rename(next, file), syscall.Kill(n, syscall.SIGHUP))
+		}), give("max-connections: 11\n", func() error { return nil }))
+	}()
+	t.Cleanup(func() { // whoever waits, whatever has become of wsd
+		if f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
+			f.Close()
+		}
+	})
+	cmd := exec.Command("sh", "-c", `echo $$ >"$0" && exec "$@"`, pid, os.Args[0],
+		"serve", "--config", file, "--listen", "127.0.0.1:0", "--admin-listen", "off", "--loops", "1")
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	p := spawnCommand(t, cmd)
+	testkit.Eventually(t, func() bool { return strings.Contains(p.stderr.String(), `"changed":["--max-connections=11"]`) }, patience)
+	if err := <-given; err != nil {
+		t.Error(err)
 	}
 }
