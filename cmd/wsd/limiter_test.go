@@ -2,7 +2,11 @@ package main
 
 import (
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/fe4bcecb/wsd/internal/testkit"
@@ -29,6 +33,41 @@ func TestPlacesPerAddressAreFreed(t *testing.T) {
 	known(1)
 	r.post(sidOf(body), "1")
 	known(0)
+}
+
+// Of raw connections that come at once, on as many loops, no more are let in than there
+// are places. They have one address, whose lock has them meet between what is looked at
+// and what is counted.
+func TestPlacesAreNotGivenTwice(t *testing.T) {
+	const limit, clients, rounds = 5, 64, 200
+	s := serve(t, "--max-connections", strconv.Itoa(limit)).server
+	from := netip.MustParseAddr("192.0.2.1")
+	for range rounds {
+		var in atomic.Int64
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for range clients {
+			all.Go(func() {
+				<-begin
+				why, ok := s.admit(from)
+				switch {
+				case ok:
+					in.Add(1)
+				case why != reasonCapacity:
+					t.Errorf("refused because of %v", why)
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+		if n := in.Load(); n > limit || s.raw.Load() != n || s.limiter.addresses.Connections(from) != int(n) {
+			t.Fatalf("%d are let in and %d counted, %d of the address; the limit is %d", n, s.raw.Load(), s.limiter.addresses.Connections(from), limit)
+		}
+		for range in.Load() {
+			s.raw.Add(-1)
+			s.limiter.leave(from)
+		}
+	}
 }
 
 func TestMessageRate(t *testing.T) {

@@ -136,21 +136,33 @@ func (s *server) enter(ws *engine.Conn) bool {
 		s.sendAway(ws, c, reasonCapacity, textAtCapacity)
 		return false
 	}
-	// Counted first: of several that come at once none may think that it is the last.
-	s.raw.Add(1)
-	crowded := s.crowded() // since the handshake was begun
-	if !crowded && s.limiter.enter(c.from) {
+	why, ok := s.admit(c.from)
+	c.away = !ok
+	switch {
+	case ok:
 		s.attach(ws, c)
 		return true
-	}
-	s.raw.Add(-1)
-	c.away = true
-	if crowded {
-		s.sendAway(ws, c, reasonCapacity, textAtCapacity)
-	} else {
-		s.sendAway(ws, c, reasonIP, textPerIP)
+	case why == reasonCapacity:
+		s.sendAway(ws, c, why, textAtCapacity)
+	default:
+		s.sendAway(ws, c, why, textPerIP)
 	}
 	return false
+}
+
+// admit counts a raw connection of an address, if there is room since its handshake was
+// begun. Safe from any goroutine.
+func (s *server) admit(from netip.Addr) (why reason, ok bool) {
+	// Counted first: of several that come at once none may think that it is the last.
+	s.raw.Add(1)
+	if why = reasonCapacity; !s.crowded() {
+		if s.limiter.enter(from) {
+			return 0, true
+		}
+		why = reasonIP
+	}
+	s.raw.Add(-1)
+	return why, false
 }
 
 // sendAway closes a connection that is one too many.

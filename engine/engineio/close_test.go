@@ -224,6 +224,37 @@ func TestMaxSessions(t *testing.T) {
 	srv.session(w4)
 }
 
+// Sessions that begin at once are all counted before any is held against a limit that
+// they share with others: each of two waits for the other there.
+func TestFullCountsWhoComes(t *testing.T) {
+	var srv *server
+	asked, both := make(chan struct{}, 2), make(chan struct{})
+	srv = serve(t, engineio.Options{Full: func() bool {
+		asked <- struct{}{}
+		<-both
+		return srv.Sessions() > 1
+	}}, nil)
+	answers := make(chan reply, 2)
+	for range 2 {
+		one := &poller{t: t, srv: srv, query: v4, http: client(t)}
+		go func() { answers <- one.get() }()
+	}
+	<-asked
+	<-asked
+	close(both)
+	open := 0
+	for range 2 {
+		if r := <-answers; r.status == 200 {
+			open++
+		} else {
+			r.wantRefused(t, 503, 4, "Server at capacity")
+		}
+	}
+	if n := srv.Sessions(); open > 1 || n != open {
+		t.Errorf("%d were let in, and there are %d sessions", open, n)
+	}
+}
+
 func TestCloseAfterOpen(t *testing.T) {
 	srv := serve(t, engineio.Options{MaxSessions: 1, AtCapacity: engineio.CloseAfterOpen}, nil)
 	c, _ := srv.session(w4)
