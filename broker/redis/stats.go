@@ -21,6 +21,8 @@ type Stats struct {
 	// in the stream where it is youngest; likewise. Below 0: not known, no entries, or
 	// another adapter.
 	StreamWindow time.Duration
+	// Surveyed is when Redis told both of that last; the zero time: never.
+	Surveyed time.Time
 
 	// Sent counts commands of the lanes that a server took.
 	Sent uint64
@@ -147,6 +149,9 @@ func (b *Broker) Stats() Stats {
 		Cache: CacheStats{
 			Hits: c.cacheHits.Load(), Misses: c.cacheMisses.Load(), Invalidations: c.invalidations.Load(),
 		},
+	}
+	if at := b.survey.at.Load(); at != 0 {
+		s.Surveyed = time.Unix(0, at)
 	}
 	s.Connections, s.Channels, s.Subscriptions = b.hub.size()
 	for _, l := range b.allLanes() {

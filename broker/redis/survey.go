@@ -24,6 +24,7 @@ type survey struct {
 	wake   chan struct{} // has something when Redis is to be asked now
 	nodes  atomic.Int64  // 0: not known
 	window atomic.Int64  // nanoseconds; -1: not known
+	at     atomic.Int64  // Unix nanoseconds, when all of it was known last; 0: never
 
 	mu   sync.Mutex
 	node broker.ClusterNode // mu; this process's in the surveyed namespace, the newest
@@ -70,8 +71,14 @@ func (b *Broker) surveyAll() {
 		case <-b.survey.wake:
 		case <-ticks.C:
 		}
-		b.survey.nodes.Store(b.countNodes())
-		b.survey.window.Store(int64(b.streamWindow(time.Now())))
+		now := time.Now()
+		nodes := b.countNodes()
+		window, err := b.streamWindow(now)
+		b.survey.nodes.Store(nodes)
+		b.survey.window.Store(int64(window))
+		if nodes > 0 && err == nil {
+			b.survey.at.Store(now.UnixNano())
+		}
 	}
 }
 
@@ -93,21 +100,21 @@ func (b *Broker) countNodes() int64 {
 
 // streamWindow is the age of the oldest entry that is kept, in the stream where that
 // is youngest; -1 without entries, or while that is not known.
-func (b *Broker) streamWindow(now time.Time) time.Duration {
+func (b *Broker) streamWindow(now time.Time) (time.Duration, error) {
 	if b.opts.Adapter != Streams || b.survey.asked() == nil {
-		return -1
+		return -1, nil
 	}
 	window := time.Duration(-1)
 	for _, stream := range cluster.StreamNames(b.opts.StreamName, b.opts.StreamCount) {
 		t, err := b.tip(b.ctx, stream)
 		if err != nil {
-			return -1
+			return -1, err // Health tells why
 		}
 		if age, ok := t.window(now); ok && (window < 0 || age < window) {
 			window = age
 		}
 	}
-	return window
+	return window, nil
 }
 
 // window is how old the oldest entry is, false if there is none. The ids have the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"regexp"
 	"slices"
@@ -99,6 +100,7 @@ func TestNoClusterIsTold(t *testing.T) {
 // far back recovery can reach.
 func TestMetricsOfCluster(t *testing.T) {
 	const hour = 3600
+	begun := float64(time.Now().Unix())
 	redis := testkit.StartRedis(t)
 	redis.Do("XADD", "socket.io", fmt.Sprintf("%d-0", time.Now().Add(-hour*time.Second).UnixMilli()), "nsp", "/nobody")
 	flags := []string{"--adapter", "streams", "--redis-url", redis.URL(), "--recovery", "90s"}
@@ -128,10 +130,10 @@ func TestMetricsOfCluster(t *testing.T) {
 	if got != 1 {
 		t.Errorf("%v questions that failed, want 1", got)
 	}
-	// What is not known is not told.
-	testkit.Eventually(t, func() bool {
-		_, nodes := b.told("wsd_cluster_nodes")
-		_, window := b.told("wsd_stream_window_seconds")
-		return !nodes && !window
-	}, patience)
+	// What is not known is told to be so, and since when.
+	b.becomes("wsd_cluster_nodes", math.IsNaN)
+	b.becomes("wsd_stream_window_seconds", math.IsNaN)
+	if at := b.metric("wsd_cluster_survey_timestamp_seconds"); at < begun || at > float64(time.Now().Unix()+1) {
+		t.Errorf("surveyed at %v, the test began at %v", at, begun)
+	}
 }

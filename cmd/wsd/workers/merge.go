@@ -17,7 +17,7 @@ var (
 		"go_gc_gogc_percent", "go_gc_gomemlimit_bytes", "process_max_fds", "process_virtual_memory_max_bytes",
 	}
 	smallest = []string{
-		"wsd_broker_up", "wsd_config_last_reload_successful", "wsd_config_last_reload_success_timestamp_seconds", "process_start_time_seconds", "wsd_stream_window_seconds",
+		"wsd_broker_up", "wsd_cluster_survey_timestamp_seconds", "wsd_config_last_reload_successful", "wsd_config_last_reload_success_timestamp_seconds", "process_start_time_seconds", "wsd_stream_window_seconds",
 	}
 )
 
@@ -25,11 +25,24 @@ var (
 func combine(name string) func(a, b float64) float64 {
 	switch {
 	case slices.Contains(largest, name), strings.HasSuffix(name, "_info"), strings.HasSuffix(name, "_ratio"):
-		return math.Max
+		return ofKnown(math.Max)
 	case slices.Contains(smallest, name):
-		return math.Min
+		return ofKnown(math.Min)
 	}
 	return func(a, b float64) float64 { return a + b }
+}
+
+// ofKnown leaves out NaN, which stands for what a worker does not know, unless none does.
+func ofKnown(choose func(a, b float64) float64) func(a, b float64) float64 {
+	return func(a, b float64) float64 {
+		switch {
+		case math.IsNaN(a):
+			return b
+		case math.IsNaN(b):
+			return a
+		}
+		return choose(a, b)
+	}
 }
 
 // loopLabel is the label with the number of a loop: those of different workers are

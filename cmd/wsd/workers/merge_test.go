@@ -116,6 +116,22 @@ wsd_worker_up{worker="1"} 1
 `)
 }
 
+// What a worker does not know another may.
+func TestMergeOfUnknown(t *testing.T) {
+	const types = "# TYPE wsd_cluster_nodes gauge\n# TYPE wsd_stream_window_seconds gauge\n"
+	for _, x := range []struct{ one, other, want string }{
+		{"NaN", "3", "3"}, {"3", "NaN", "3"}, {"NaN", "NaN", "NaN"},
+	} {
+		text := func(v string) []*dto.MetricFamily {
+			return scraped(t, types+"wsd_cluster_nodes "+v+"\nwsd_stream_window_seconds "+v+"\n")
+		}
+		got := rendered(t, new(merger).add(map[int][]*dto.MetricFamily{1: text(x.one), 2: text(x.other)}, map[int]int{1: 1, 2: 2}, nil))
+		if want := "wsd_cluster_nodes " + x.want + "\nwsd_stream_window_seconds " + x.want + "\n"; got != want {
+			t.Errorf("%s and %s: %q, want %q", x.one, x.other, got, want)
+		}
+	}
+}
+
 func TestMergeLists(t *testing.T) {
 	parts := []told{
 		{worker: 1, body: []byte(`{"total":2,"matching":1,"connections":[{"id":"r5","buffered":1}],"rooms":[{"nsp":"/","room":"a","members":2},{"nsp":"/","room":"b","members":1}]}`)},
