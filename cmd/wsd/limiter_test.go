@@ -42,6 +42,22 @@ func TestPlacesAreNotGivenTwice(t *testing.T) {
 	const limit, clients, rounds = 5, 64, 200
 	s := serve(t, "--max-connections", strconv.Itoa(limit)).server
 	from := netip.MustParseAddr("192.0.2.1")
+	over := make(chan struct{})
+	var busy sync.WaitGroup
+	for range 4 { // the lock is hardly ever free
+		busy.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					s.limiter.addresses.Connections(from)
+				}
+			}
+		})
+	}
+	defer busy.Wait()
+	defer close(over)
 	for range rounds {
 		var in atomic.Int64
 		var all sync.WaitGroup
