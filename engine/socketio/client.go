@@ -143,10 +143,6 @@ func (c *client) remove(s *Socket) {
 
 // connect begins to join a namespace.
 func (c *client) connect(p *sio.Packet) {
-	if len(p.Namespace)+len(p.Data) > c.server.opts.MaxAuth { // revision 3's is in the name
-		c.violate()
-		return
-	}
 	name, auth := p.Namespace, bytes.Clone(p.Data)
 	if c.session.Protocol() == 3 {
 		// Revision 3's query is part of the name, and what is auth in revision 4.

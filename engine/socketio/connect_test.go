@@ -38,29 +38,6 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// Each socket keeps what its client sent along, so that has a limit.
-func TestTooMuchAuth(t *testing.T) {
-	opts := socketio.Options{MaxAuth: 1000}
-	opts.Engine.AllowEIO3 = true
-	srv := serve(t, opts, nil)
-	c := srv.dial(t)
-	c.join(`40{"x":"` + strings.Repeat("x", 980) + `"}`)
-	for query, packet := range map[string]string{
-		"EIO=4": `40{"x":"` + strings.Repeat("x", 1000) + `"}`,
-		"EIO=3": `40/admin?x=` + strings.Repeat("x", 1000) + `,`,
-	} {
-		c := srv.dialAs(t, query)
-		if query == "EIO=3" {
-			c.expect("40")
-		}
-		c.send(packet)
-		c.expectClose()
-	}
-	if got := srv.Stats().Violations; got != 2 {
-		t.Errorf("Violations = %d", got)
-	}
-}
-
 func TestConnectRefused(t *testing.T) {
 	eachMode(t, func(t *testing.T, opts socketio.Options) {
 		srv := serve(t, opts, func(io *socketio.Server) {

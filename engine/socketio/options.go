@@ -16,7 +16,6 @@ const (
 	DefaultRequestTimeout   = 5 * time.Second
 	DefaultMaxPending       = 16 << 20
 	DefaultMaxPacket        = 16 << 20
-	DefaultMaxAuth          = 64 << 10
 	DefaultMaxNamespaces    = 10_000
 	DefaultMaxClientSockets = 128
 	attachmentsTimeout      = 60 * time.Second
@@ -51,9 +50,6 @@ type Options struct {
 	MaxAttachments int
 	// MaxPacket bounds a packet with its attachments, in bytes; 0: 16 MiB.
 	MaxPacket int
-	// MaxAuth bounds what a client sends with its request to join a namespace, in bytes:
-	// each of its sockets keeps that. 0: 64 KiB. Beyond it the connection is closed.
-	MaxAuth int
 	// MaxPending bounds the events of a socket that wait for its handlers, in
 	// bytes; 0: 16 MiB. Beyond it the connection is closed.
 	MaxPending int
@@ -101,7 +97,6 @@ func (o Options) withDefaults() (Options, error) {
 	duration(&o.RequestTimeout, DefaultRequestTimeout)
 	number(&o.MaxAttachments, sio.MaxAttachments)
 	number(&o.MaxPacket, DefaultMaxPacket)
-	number(&o.MaxAuth, DefaultMaxAuth)
 	number(&o.MaxPending, DefaultMaxPending)
 	number(&o.MaxClientSockets, DefaultMaxClientSockets)
 	number(&o.MaxNamespaces, DefaultMaxNamespaces)
@@ -112,7 +107,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Engine.Logger = o.Logger
 	}
 	if o.ConnectTimeout < 0 || o.RequestTimeout < 0 ||
-		min(o.MaxAttachments, o.MaxPacket, o.MaxAuth, o.MaxPending, o.MaxClientSockets, o.MaxNamespaces) < 0 {
+		min(o.MaxAttachments, o.MaxPacket, o.MaxPending, o.MaxClientSockets, o.MaxNamespaces) < 0 {
 		return o, fmt.Errorf("%w: a negative limit", ErrOptions)
 	}
 	if r := o.Recovery; r != nil && (r.MaxDisconnection < 0 || min(r.MaxPackets, r.MaxBytes, r.MaxSessions) < 0) {
