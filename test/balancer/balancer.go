@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -123,7 +124,9 @@ func launch(t *testing.T, argv []string, address string) {
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt) // a quick end for both, workers too
+		// A quick end for both, workers too. SIGINT is ignored where a shell has started
+		// the tests in the background.
+		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-done
 	})
 	testkit.Eventually(t, func() bool {
