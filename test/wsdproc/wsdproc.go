@@ -75,7 +75,9 @@ func Run(t testing.TB, stdin string, args ...string) (stdout, stderr string, cod
 // environment is the tests', but for what is meant for them: wsd warns of variables that
 // begin as its own do.
 func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "WSD_LONG=") })
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "WSD_LONG=") || strings.HasPrefix(v, "WSD_BIN=")
+	})
 }
 
 // Process is a running wsd.
