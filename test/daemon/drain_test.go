@@ -28,6 +28,7 @@ const (
 	pollers        = 460
 	speakEvery     = 500 * time.Millisecond
 	drainPatience  = 60 * time.Second
+	drainTimeout   = 90 * time.Second // a busy machine needs some of it
 	// apart is by how much two clients' clocks of one event may differ: what came
 	// later than that for one of them came later on the server.
 	apart = 2 * time.Second
@@ -335,7 +336,7 @@ func heardAll(t *testing.T, name string, g *group, red int64) {
 // nobody misses what was said while he was connected.
 func TestDrainUnderLoad(t *testing.T) {
 	p := wsdproc.Start(t, "serve", "--sio-allow-join", "**", "--sio-relay", "say=**", "--origins", "*",
-		"--drain-lb-wait", "2s", "--drain-window", "5s", "--max-connections", "12000")
+		"--drain-lb-wait", "2s", "--drain-window", "5s", "--drain-timeout", drainTimeout.String(), "--max-connections", "12000")
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%.4000s", p.Log())
@@ -405,14 +406,19 @@ func TestDrainUnderLoad(t *testing.T) {
 		return speaking(&polled)
 	}, drainPatience)
 
-	told := time.Now()
+	said := func() (counts []int64) {
+		for i := range drainGroups {
+			counts = append(counts, topics[i].speaker.said.Load(), rooms[i].speaker.said.Load())
+		}
+		return append(counts, polled.speaker.said.Load())
+	}
+	before, told := said(), time.Now()
 	p.Signal(t, syscall.SIGTERM)
 	testkit.Eventually(t, func() bool { return status(p.Addr, "/health") == http.StatusServiceUnavailable }, drainPatience)
-	var red []int64
-	for i := range drainGroups {
-		red = append(red, topics[i].speaker.said.Load(), rooms[i].speaker.said.Load())
+	red := said()
+	if metric(t, p, "websocket_connections") < float64(all) { // on a busy machine that was seen too late
+		red = before
 	}
-	redPolled := polled.speaker.said.Load()
 	if n := status(p.Admin, "/metrics"); n != http.StatusOK {
 		t.Errorf("the admin listener answers %d while wsd drains", n)
 	}
@@ -438,7 +444,7 @@ func TestDrainUnderLoad(t *testing.T) {
 			}
 		}
 	}
-	heardAll(t, "pollers", &polled, redPolled)
+	heardAll(t, "pollers", &polled, red[2*drainGroups])
 	if first.Before(told.Add(2*time.Second)) || last.Sub(first) < 2*time.Second {
 		t.Errorf("clients were closed from %v to %v after the signal, want them spread behind the wait for balancers", first.Sub(told), last.Sub(told))
 	}
