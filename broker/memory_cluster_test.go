@@ -85,7 +85,7 @@ func TestMemoryClusterOverflow(t *testing.T) {
 				t.Errorf("health %+v, want a message lost", h)
 			}
 			close(release)
-			testkit.Eventually(t, func() bool { return got.Load() == sent && missed.Load() != nil }, 10*time.Second)
+			testkit.Eventually(t, func() bool { return got.Load() == sent && missed.Load() != nil }, 30*time.Second)
 			if g := *missed.Load(); g != (broker.Gap{Reason: broker.Overflow, Lost: 1}) || before.Load() != sent {
 				t.Errorf("told of %+v after %d messages, want a lost one after %d", g, before.Load(), sent)
 			}

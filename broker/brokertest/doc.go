@@ -5,4 +5,4 @@ package brokertest
 import "time"
 
 // patience is how long the suites wait for what has to come.
-const patience = 10 * time.Second
+const patience = 30 * time.Second

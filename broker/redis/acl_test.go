@@ -114,7 +114,7 @@ func TestACLOfGroups(t *testing.T) {
 			for _, r := range tt.servers {
 				restrict(r, "")
 			}
-			b := openBroker(t, strings.Replace(tt.url, "://", "://wsd:secret@", 1), fast)
+			b := openBroker(t, strings.Replace(tt.url, "://", "://wsd:secret@", 1), steady)
 			e, _ := listen(t, b, sharded, "wsd:a")
 			if err := b.newLane("test").push(1, spublish("wsd:a", "1"), nil); err != nil {
 				t.Fatal(err)

@@ -37,7 +37,8 @@ var prefixes atomic.Int64
 func connect(t *testing.T, server interface{ URL() string }, o redis.Options) *redis.Broker {
 	t.Helper()
 	o.URLs, o.Logger = []string{server.URL()}, slog.New(slog.DiscardHandler)
-	o.ProbeInterval, o.ProbeTimeout, o.CommandTimeout = 100*time.Millisecond, 2*time.Second, 2*time.Second
+	// Nobody who is slow is taken for dead: on a busy machine anybody may be.
+	o.ProbeInterval, o.ProbeTimeout, o.CommandTimeout = 100*time.Millisecond, patience/2, patience/2
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	b, err := redis.Open(ctx, o)

@@ -48,7 +48,7 @@ func TestDeployments(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			url := tt.url(t)
-			b := openBroker(t, url, fast)
+			b := openBroker(t, url, steady)
 			e, _ := listen(t, b, plain, "a")
 			l := b.newLane("test")
 			if err := l.push(1, publishCmd("a", "1"), nil); err != nil {

@@ -65,7 +65,11 @@ func TestFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := testkit.StartRedis(t, tt.args...)
 			p := testkit.StartProxy(t, r.Addr)
-			b := openBroker(t, "redis://"+p.Addr, fast)
+			edit := steady
+			if tt.silent {
+				edit = fast
+			}
+			b := openBroker(t, "redis://"+p.Addr, edit)
 			e, s := listen(t, b, plain, "a")
 			at, sp := listen(t, b, pattern, "b*")
 			tt.fault(r, p)
@@ -133,7 +137,7 @@ func TestStoppedServer(t *testing.T) {
 func TestOutputBufferOverflow(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 1mb 1mb 60")
-	b := openBroker(t, r.URL(), func(o *Options) { fast(o); o.ProbeTimeout = patience })
+	b := openBroker(t, r.URL(), steady)
 	slow := &stuck{entered: make(chan struct{}), leave: make(chan struct{})}
 	s := b.hub.subscribe(plain, "a", slow)
 	stands(t, s)
@@ -171,7 +175,7 @@ func TestRefusedSubscription(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
 	r.Do("ACL", "SETUSER", "u", "on", ">p", "+@all", "~*", "&wsd:*")
-	b := openBroker(t, "redis://u:p@"+r.Addr, fast)
+	b := openBroker(t, "redis://u:p@"+r.Addr, steady)
 	e := new(ear)
 	s := b.hub.subscribe(plain, "forbidden", e)
 	testkit.Eventually(t, func() bool { h := b.Health(); return !h.Up && strings.Contains(h.Reason, "forbidden") }, patience)
@@ -230,7 +234,8 @@ func TestOpenFails(t *testing.T) {
 		{"not a URL", "nonsense", "URL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			// Some give up with it only.
+			ctx, cancel := context.WithTimeout(t.Context(), patience/4)
 			defer cancel()
 			quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 			b, err := Open(ctx, Options{URLs: []string{tt.url}, Logger: quiet})
@@ -249,7 +254,7 @@ func TestOpenFails(t *testing.T) {
 func TestChurnDoesNotReachTheServer(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), func(o *Options) { fast(o); o.ReleaseDelay = time.Second })
+	b := openBroker(t, r.URL(), func(o *Options) { steady(o); o.ReleaseDelay = time.Second })
 	_, s := listen(t, b, plain, "a")
 	before := callsOf(r, "subscribe")
 	for range 1000 {
@@ -287,7 +292,7 @@ func callsOf(r *testkit.Redis, command string) (n int) {
 func TestSubscriptionsMatch(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), func(o *Options) { fast(o); o.ReleaseDelay = time.Millisecond })
+	b := openBroker(t, r.URL(), func(o *Options) { steady(o); o.ReleaseDelay = time.Millisecond })
 	const names = 20
 	var mu sync.Mutex
 	held := map[string]int{}
@@ -334,7 +339,7 @@ func TestSubscriptionsMatch(t *testing.T) {
 func TestReleasedListenerIsNotCalled(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), fast)
+	b := openBroker(t, r.URL(), steady)
 	other, _ := listen(t, b, plain, "a")
 	once := &selfish{}
 	once.s = b.hub.subscribe(plain, "a", once)
@@ -367,7 +372,7 @@ func (e *selfish) message(channel, payload string) {
 func TestManyChannels(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), fast)
+	b := openBroker(t, r.URL(), steady)
 	const n = 3000
 	e := new(ear)
 	for i := range n {

@@ -74,7 +74,7 @@ func publishCmd(channel, text string) func(rueidis.Builder) rueidis.Completed {
 func TestHubDelivers(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), fast)
+	b := openBroker(t, r.URL(), steady)
 	atPlain, _ := listen(t, b, plain, "a")
 	atPattern, _ := listen(t, b, pattern, "a*")
 	atSharded, _ := listen(t, b, sharded, "a")
@@ -104,7 +104,7 @@ func TestHubDelivers(t *testing.T) {
 func TestHubAfterKill(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), fast)
+	b := openBroker(t, r.URL(), steady)
 	e, s := listen(t, b, plain, "a")
 	r.Kill()
 	testkit.Eventually(t, func() bool { return !b.Health().Up }, patience)

@@ -40,7 +40,7 @@ func rpush(key, value string) func(rueidis.Builder) rueidis.Completed {
 func TestLaneKeepsOrder(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), fast)
+	b := openBroker(t, r.URL(), steady)
 	l := b.newLane("test")
 	const n = 5000
 	var mu sync.Mutex

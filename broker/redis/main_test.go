@@ -41,7 +41,14 @@ func openBroker(t *testing.T, url string, edit func(*Options)) *Broker {
 	return b
 }
 
-// fast makes a Broker notice failures soon.
+// steady makes a Broker notice soon what happens to a connection, and bear with whoever
+// is slow: on a busy machine anybody may be, for seconds.
+func steady(o *Options) {
+	o.CommandTimeout, o.ProbeInterval, o.ProbeTimeout = patience/2, 100*time.Millisecond, patience/2
+	o.ReleaseDelay = 200 * time.Millisecond
+}
+
+// fast makes a Broker notice soon that a server stands still, or is not the right one.
 func fast(o *Options) {
 	o.CommandTimeout, o.ProbeInterval, o.ProbeTimeout = time.Second, 100*time.Millisecond, time.Second
 	o.ReleaseDelay = 200 * time.Millisecond

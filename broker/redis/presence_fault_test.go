@@ -36,8 +36,14 @@ func joinPresence(t *testing.T, b *Broker, server string) broker.PresenceNode {
 	return n
 }
 
-// short makes a Broker's failures and deaths known soon.
+// short makes a Broker's death known soon.
 func short(o *Options) {
+	steady(o)
+	o.Lease = shortLease
+}
+
+// shortAndFast makes it known soon as well that a server stands still.
+func shortAndFast(o *Options) {
 	fast(o)
 	o.Lease = shortLease
 }
@@ -203,7 +209,7 @@ func TestLookupBehindADeadConnection(t *testing.T) {
 	p := testkit.StartProxy(t, r.Addr)
 	a := joinPresence(t, openBroker(t, r.URL(), short), "a")
 	b := joinPresence(t, openBroker(t, "redis://"+p.Addr, func(o *Options) {
-		short(o)
+		shortAndFast(o)
 		o.LookupTTL = time.Hour
 	}), "b")
 	isUp(t, a)
@@ -497,7 +503,7 @@ func TestPresenceInboxMalformed(t *testing.T) {
 func TestPresenceLeavesWithoutRedis(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), short)
+	b := openBroker(t, r.URL(), shortAndFast)
 	n := joinPresence(t, b, "s")
 	isUp(t, n)
 	for i := range 300 {
@@ -534,7 +540,7 @@ func TestServersNameTheirNodes(t *testing.T) {
 // they wait together, not one behind the other.
 func TestServersAreAskedForOnce(t *testing.T) {
 	r := testkit.StartRedis(t)
-	b := openBroker(t, r.URL(), short)
+	b := openBroker(t, r.URL(), shortAndFast)
 	n := joinPresence(t, b, "one")
 	testkit.Eventually(t, func() bool { return n.Health().Up }, patience)
 	r.Stop()

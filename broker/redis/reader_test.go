@@ -300,7 +300,7 @@ func TestReaderNewestIsGone(t *testing.T) {
 func TestReaderStopped(t *testing.T) {
 	t.Parallel()
 	server := testkit.StartRedis(t)
-	l := follow(t, openBroker(t, server.URL(), streamsOf), "/")
+	l := follow(t, openBroker(t, server.URL(), func(o *Options) { fast(o); o.Adapter = Streams }), "/")
 	addEntry(server, "socket.io", "/", "before")
 	l.await(t, "before")
 	server.Stop()

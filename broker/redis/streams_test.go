@@ -149,7 +149,7 @@ func addEntry(server *testkit.Redis, stream, namespace, name string) string {
 }
 
 func streamsOf(o *Options) {
-	fast(o)
+	steady(o)
 	o.Adapter = Streams
 }
 

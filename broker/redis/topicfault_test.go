@@ -147,17 +147,18 @@ func (s *stream) checkDurable(t *testing.T, lines []string) {
 // faults are what happens to a server, or the connections to it.
 var faults = []struct {
 	name string
+	pace func(*Options)
 	make func(t *testing.T, server *testkit.Redis, to *diary)
 }{
-	{"CLIENT KILL of every connection", func(t *testing.T, server *testkit.Redis, to *diary) {
+	{"CLIENT KILL of every connection", steady, func(t *testing.T, server *testkit.Redis, to *diary) {
 		for range 3 {
 			server.Do("CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes")
 			server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 			to.progress(t, 50)
 		}
 	}},
-	{"kill -9 and restart", func(_ *testing.T, server *testkit.Redis, _ *diary) { server.Restart() }},
-	{"SIGSTOP", func(t *testing.T, server *testkit.Redis, to *diary) {
+	{"kill -9 and restart", steady, func(_ *testing.T, server *testkit.Redis, _ *diary) { server.Restart() }},
+	{"SIGSTOP", fast, func(t *testing.T, server *testkit.Redis, to *diary) {
 		server.Stop()
 		// Until probes and commands have failed.
 		testkit.Eventually(t, func() bool { return !to.Health().Up }, patience)
@@ -173,7 +174,7 @@ func TestDurableTopicUnderFaults(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
 			server := testkit.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-			from, to := pair(t, server.URL(), broker.Retention{Messages: 1_000_000}, "durable")
+			from, to := pairOf(t, server.URL(), keeping(broker.Retention{Messages: 1_000_000}, fault.pace), "durable")
 			s := startStream(from, "durable")
 			for range rounds() {
 				to.progress(t, 50)
@@ -214,7 +215,7 @@ func TestPlainTopicUnderFaults(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
 			server := testkit.StartRedis(t)
-			from, to := pair(t, server.URL(), broker.Retention{}, "plain")
+			from, to := pairOf(t, server.URL(), keeping(broker.Retention{}, fault.pace), "plain")
 			s := startStream(from, "plain")
 			for range rounds() {
 				to.progress(t, 50)

@@ -77,10 +77,10 @@ func (d *diary) say(t *testing.T, topic, text string) {
 	}
 }
 
-// keeping makes topics durable that begin with "durable".
-func keeping(keep broker.Retention) func(*Options) {
+// keeping makes topics durable that begin with "durable". pace is steady, or fast.
+func keeping(keep broker.Retention, pace func(*Options)) func(*Options) {
 	return func(o *Options) {
-		fast(o)
+		pace(o)
 		o.Durable = func(topic string) (broker.Retention, bool) { return keep, strings.HasPrefix(topic, "durable") }
 	}
 }
@@ -88,8 +88,12 @@ func keeping(keep broker.Retention) func(*Options) {
 // pair is a publisher and a subscriber of a topic, each with a Broker of its own.
 func pair(t *testing.T, url string, keep broker.Retention, topic string) (from, to *diary) {
 	t.Helper()
-	from = keepDiary(t, openBroker(t, url, keeping(keep)))
-	to = keepDiary(t, openBroker(t, url, keeping(keep)))
+	return pairOf(t, url, keeping(keep, steady), topic)
+}
+
+func pairOf(t *testing.T, url string, edit func(*Options), topic string) (from, to *diary) {
+	t.Helper()
+	from, to = keepDiary(t, openBroker(t, url, edit)), keepDiary(t, openBroker(t, url, edit))
 	to.Subscribe(topic)
 	testkit.Eventually(t, func() bool {
 		from.say(t, topic, "up?")
@@ -233,7 +237,7 @@ func TestDurableTopicAfterScriptFlush(t *testing.T) {
 func TestHistoryWithoutAServer(t *testing.T) {
 	t.Parallel()
 	server := testkit.StartRedis(t)
-	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10})))
+	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10}, fast)))
 	server.Kill()
 	if _, err := from.History(t.Context(), "durable", "", 10); !errors.Is(err, broker.ErrUnavailable) {
 		t.Error(err)
@@ -308,7 +312,7 @@ func TestTopicsSurviveGarbage(t *testing.T) {
 func TestDurableTopicWhoseLogIsSomethingElse(t *testing.T) {
 	server := testkit.StartRedis(t)
 	server.Do("SET", "wsd:{t:durable}:log", "x")
-	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10})))
+	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10}, steady)))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := from.PublishWait(ctx, broker.Message{Topic: "durable"}); err == nil {
@@ -327,9 +331,9 @@ func TestDurableTopicWhoseLogIsSomethingElse(t *testing.T) {
 func TestDurableTopicWithoutTheRightToRead(t *testing.T) {
 	t.Parallel()
 	server := testkit.StartRedis(t)
-	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10})))
+	from := keepDiary(t, openBroker(t, server.URL(), keeping(broker.Retention{Messages: 10}, steady)))
 	server.Do("ACL", "SETUSER", "deaf", "on", ">secret", "~*", "&*", "+@all", "-xrange", "-xrevrange")
-	to := keepDiary(t, openBroker(t, "redis://deaf:secret@"+server.Addr, keeping(broker.Retention{Messages: 10})))
+	to := keepDiary(t, openBroker(t, "redis://deaf:secret@"+server.Addr, keeping(broker.Retention{Messages: 10}, steady)))
 	to.Subscribe("durable")
 	testkit.Eventually(t, func() bool {
 		from.say(t, "durable", "up?")
