@@ -131,10 +131,10 @@ func TestJSClients(t *testing.T) {
 
 // Clients answer pings by themselves, and so outlive the idle timeout.
 func TestJSIdle(t *testing.T) {
-	p := serve(t, "--idle-timeout", "2s")
+	p := serve(t, "--idle-timeout", "6s")
 	var all []*js
 	for _, client := range jsClients {
-		all = append(all, startJS(t, client, "idle", target{Name: "idle", URL: "ws://" + p.Addr, Milliseconds: 3500}))
+		all = append(all, startJS(t, client, "idle", target{Name: "idle", URL: "ws://" + p.Addr, Milliseconds: 9000}))
 	}
 	for _, j := range all {
 		j.finish(t)

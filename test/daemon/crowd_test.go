@@ -10,7 +10,7 @@ import (
 )
 
 // crowdTimeout bounds what a crowd is asked for.
-const crowdTimeout = 70 * time.Second
+const crowdTimeout = 130 * time.Second
 
 // crowdSettings are what js/crowd.mjs reads.
 type crowdSettings struct {

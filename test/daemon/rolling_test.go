@@ -56,9 +56,9 @@ func (p *publisher) publish() (n int, ok bool) {
 	return p.next, ok
 }
 
-// run publishes until stop is closed.
+// run publishes until stop is closed, no faster than a crowd hears on a busy machine.
 func (p *publisher) run(stop <-chan struct{}) {
-	pace := time.NewTicker(100 * time.Millisecond)
+	pace := time.NewTicker(250 * time.Millisecond)
 	defer pace.Stop()
 	for {
 		select {

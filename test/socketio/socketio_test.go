@@ -42,7 +42,7 @@ func TestReconnection(t *testing.T) {
 }
 
 // A poller between two polls is missed by its pong only, so these ping often.
-var attentive = []string{"--ping-interval", "500ms", "--ping-timeout", "1500ms"}
+var attentive = []string{"--ping-interval", "500ms", "--ping-timeout", "3s"}
 
 func TestRecovery(t *testing.T) {
 	both(t, func(t *testing.T, by maker) {
@@ -73,7 +73,7 @@ func TestMaxPayload(t *testing.T) {
 
 func TestHeartbeat(t *testing.T) {
 	both(t, func(t *testing.T, by maker) {
-		s := sioserver(t, by, "--allow-eio3", "--ping-interval", "200ms", "--ping-timeout", "1s")
+		s := sioserver(t, by, "--allow-eio3", "--ping-interval", "200ms", "--ping-timeout", "4s")
 		for _, client := range clients {
 			t.Run(client, func(t *testing.T) {
 				js(t, settings{Suite: "heartbeat", Client: client, URL: s.url()})
@@ -88,7 +88,7 @@ func TestHeartbeat(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	both(t, func(t *testing.T, by maker) {
-		url := sioserver(t, by, "--allow-eio3", "--path", "/some/where/", "--connect-timeout", "500ms").url()
+		url := sioserver(t, by, "--allow-eio3", "--path", "/some/where/", "--connect-timeout", "3s").url()
 		for _, client := range clients {
 			t.Run(client, func(t *testing.T) {
 				js(t, settings{Suite: "path", Client: client, URL: url})

@@ -4,7 +4,7 @@ import { check, equal, eventually, pause, unique } from '../../socketio/js/compa
 import { User, ask, far, inbox, next } from '../../socketio/js/user.mjs';
 
 /** How many milliseconds a volatile event, or one for a room just joined, may take to get through. */
-const persistence = 5000;
+const persistence = 20_000;
 
 /** Opens connections to any of the servers: [{name, maker, url}]. */
 export class Cluster {
@@ -143,7 +143,7 @@ export class Flow {
     for (const [who, answer] of Object.entries(answers)) {
       this.sockets[who].once(event, (...args) => { if (answer) args.pop()(...answer); });
     }
-    return this.far('broadcastAck', { timeout: 5000, ...request, event, args: ['?'] });
+    return this.far('broadcastAck', { timeout: 20_000, ...request, event, args: ['?'] });
   }
 
   /** The rooms of a socket, as its own server has them. */

@@ -11,7 +11,7 @@ import { Cluster, Flow } from './cluster.mjs';
 import { EmitterFlow } from './emitter.mjs';
 
 /** How many milliseconds one check may take. */
-const limit = 30_000;
+const limit = 60_000;
 
 /** How many milliseconds servers may need, on a busy machine, for what a flood has left in their queues. */
 const catchUp = 120_000;

@@ -13,7 +13,7 @@ import { eventually, within } from '../../socketio/js/compare.mjs';
 
 const settings = JSON.parse(process.argv[2]);
 const room = 'room/all';
-const patience = 30_000;
+const patience = 60_000;
 const transports = { websocket: ['websocket'], polling: ['polling'], upgrade: ['polling', 'websocket'] };
 
 /** One client and all that happened to it. */

@@ -72,7 +72,7 @@ export function within(promise, ms, what) {
 }
 
 /** Resolves when condition() holds, or rejects after ms. */
-export async function eventually(condition, what, ms = 10_000) {
+export async function eventually(condition, what, ms = 20_000) {
   const until = Date.now() + ms;
   for (;;) {
     if (await condition()) return;

@@ -3,7 +3,7 @@ import { User } from './user.mjs';
 import { binaryAs, within } from './compare.mjs';
 
 /** How many milliseconds one check may take. */
-const usual = 30_000;
+const usual = 60_000;
 
 /** The checks that names lists; without names all. */
 export function chosen(checks, names) {

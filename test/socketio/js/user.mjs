@@ -2,7 +2,7 @@
 import { check, eventually, within } from './compare.mjs';
 
 /** How long anything may take before it counts as not happening. */
-export let patience = 10_000;
+export let patience = 20_000;
 
 /** Has checks be more patient, where they wear the machine out. */
 export function bePatient(ms) { patience = ms; }

@@ -100,7 +100,7 @@ export const ackBinary = async (f) => {
 };
 export const ackTimeout = async (f) => {
   const room = await f.room('a', 'b', 'near');
-  const outcome = await f.broadcastAck({ a: ['a'], b: null, near: ['near'] }, { rooms: [room], timeout: 1500 });
+  const outcome = await f.broadcastAck({ a: ['a'], b: null, near: ['near'] }, { rooms: [room], timeout: 5000 });
   equal([outcome.error, sorted(outcome.responses)], ['operation has timed out', ['a', 'near']], 'outcome');
 };
 export const ackOfNobody = async (f) => {

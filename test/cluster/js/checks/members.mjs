@@ -25,7 +25,7 @@ async function requestsWork(cluster, asker, others) {
   equal(await far(asker, 'sseAck', { event: 'sse-ask' }), { error: null, responses: others.map(() => 'from-x') }, 'servers');
   const event = unique('question');
   for (const { name, socket } of others) socket.once(event, (done) => done(name));
-  const outcome = await far(asker, 'broadcastAck', { rooms: others.map((o) => o.socket.id), event, timeout: 5000 });
+  const outcome = await far(asker, 'broadcastAck', { rooms: others.map((o) => o.socket.id), event, timeout: 20_000 });
   equal([outcome.error, outcome.responses.sort()], [null, others.map((o) => o.name).sort()], 'acknowledgements');
 }
 

@@ -1,4 +1,4 @@
-// Pings, of a server with --ping-interval 200ms --ping-timeout 1s.
+// Pings, of a server with --ping-interval 200ms --ping-timeout 4s.
 import { check, equal, eventually, unique } from '../compare.mjs';
 import { ask, far, next, upgraded } from '../user.mjs';
 

@@ -1,4 +1,4 @@
-// A server with --path /some/where/ and --connect-timeout 500ms.
+// A server with --path /some/where/ and --connect-timeout 3s.
 import { Socket } from 'engine.io-client';
 import { check, equal, pause, within } from '../compare.mjs';
 import { ask, next, patience, settled } from '../user.mjs';
@@ -37,7 +37,7 @@ export async function noConnect(user) {
 /** One that joined in time is not. */
 export async function connected(user) {
   const socket = await user.open('/', { path });
-  await pause(1000);
+  await pause(4000);
   equal(await ask(socket, 'message-with-ack', 1), [1], 'an answer');
   const late = user.beside(socket, '/custom');
   await user.ready(late);

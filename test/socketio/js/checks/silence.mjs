@@ -1,4 +1,4 @@
-// A server that falls silent, with --ping-interval 200ms --ping-timeout 1s. It is
+// A server that falls silent, with --ping-interval 200ms --ping-timeout 4s. It is
 // alone with this check: it can't answer anybody else meanwhile.
 import { equal } from '../compare.mjs';
 import { User, ask, next, upgraded } from '../user.mjs';

@@ -49,6 +49,7 @@ export const inWaves = (user) => storm(user, 50);
 /** None of the messages is lost, doubled or out of order. */
 async function storm(user, wave) {
   bePatient(patience);
+  user.options = { ...user.options, timeout: patience };
   const sender = await user.open('/', { transports: ['websocket'] });
   const members = [];
   let published = 0;
