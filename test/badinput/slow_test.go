@@ -61,7 +61,7 @@ func (tg *target) together(n int, f func(i int) error) {
 // TestSlowHandshakes: a byte at a time is answered with 408 once the time for
 // the handshake is over, however lively the client is.
 func TestSlowHandshakes(t *testing.T) {
-	tg := start(t, engine.Options{HandshakeTimeout: time.Second})
+	tg := start(t, engine.Options{HandshakeTimeout: 3 * time.Second})
 	long := rawws.Request(tg.addr, "/echo", "X-Padding: "+strings.Repeat("x", 10000))
 	tg.attack(func() {
 		tg.together(size(50, 500), func(int) error {
@@ -82,7 +82,7 @@ func TestSlowHandshakes(t *testing.T) {
 
 // TestSlowPlainRequests: those that become no handshake end as well.
 func TestSlowPlainRequests(t *testing.T) {
-	tg := start(t, engine.Options{HandshakeTimeout: time.Second})
+	tg := start(t, engine.Options{HandshakeTimeout: 3 * time.Second})
 	tg.attack(func() {
 		tg.together(size(20, 200), func(i int) error {
 			c, err := rawws.Dial(tg.addr)
@@ -102,7 +102,7 @@ func TestSlowPlainRequests(t *testing.T) {
 
 // TestSilentConnects: thousands connect and say nothing.
 func TestSilentConnects(t *testing.T) {
-	tg := start(t, engine.Options{HandshakeTimeout: time.Second})
+	tg := start(t, engine.Options{HandshakeTimeout: 3 * time.Second})
 	n := size(2000, 8000)
 	tg.attack(func() {
 		all := make([]*rawws.Conn, n)

@@ -16,7 +16,7 @@ import (
 )
 
 // timeout bounds every wait for a server.
-const timeout = 5 * time.Second
+const timeout = 20 * time.Second
 
 // What ended the reading of an answer, in the transcripts' words.
 const (
