@@ -26,7 +26,7 @@ const (
 	topicListeners = 300
 	roomListeners  = 175
 	pollers        = 460
-	speakEvery     = 500 * time.Millisecond
+	speakEvery     = time.Second
 	drainPatience  = 60 * time.Second
 	drainTimeout   = 90 * time.Second // a busy machine needs some of it
 	// apart is by how much two clients' clocks of one event may differ: what came
