@@ -338,13 +338,14 @@ func diesAlone(t *testing.T, c PresenceCluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.enter(t, "u0", "a0", 1)
+	c.reads(t, "u0", "a0@a") // of two that come at one moment either may stay
 	const users = 500
 	for i := range users {
 		if err := node.Enter(fmt.Sprint("u", i), fmt.Sprint("d", i), at(2)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a.enter(t, "u0", "a0", 1)
 	a.sees(t, "u0", "a0@a", "d0@dead")
 	a.sees(t, "u499", "d499@dead")
 	c.reads(t, "u0", "d0@dead")
