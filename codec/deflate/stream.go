@@ -27,6 +27,10 @@ func (s *Stream) Append(dst, msg []byte) (out []byte, ok bool) {
 	return out, ok
 }
 
+// Forget gives up the context and its memory: the next message is compressed without
+// one. The peer need not be told, because no message has to refer to what was before.
+func (s *Stream) Forget() { s.history = nil }
+
 // keepLast appends p to history and drops all but the last size bytes.
 func keepLast(history, p []byte, size int) []byte {
 	p = p[max(0, len(p)-size):]

@@ -29,6 +29,29 @@ func TestStreamUsesContext(t *testing.T) {
 	}
 }
 
+// A message after Forget is compressed as if it were the first, and its receiver, who
+// keeps all that came, reads it and what follows.
+func TestStreamForgets(t *testing.T) {
+	var c deflate.Compressor
+	var d deflate.Decompressor
+	s := deflate.NewStream(&c, deflate.MaxWindowBits)
+	in := deflate.NewInflater(&d, deflate.MaxWindowBits)
+	want := trades(1024, 1)
+	alone, _ := c.Append(nil, want, deflate.MaxWindowBits)
+	for i := range 6 {
+		if i == 3 {
+			s.Forget()
+		}
+		msg, ok := s.Append(nil, want)
+		if first := i%3 == 0; !ok || first != bytes.Equal(msg, alone) {
+			t.Errorf("message %d: %v, %d bytes; %d alone", i, ok, len(msg), len(alone))
+		}
+		if got, err := in.Append(nil, msg, 1024); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+}
+
 // Two connections share the tables of one loop and never see each other's
 // bytes, and a message that is declined leaves no trace.
 func TestStreamsShareTables(t *testing.T) {
