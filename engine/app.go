@@ -130,6 +130,7 @@ type App struct {
 	warnings     limiter
 
 	maxConnections, maxHTTP atomic.Int64 // see SetMaxConnections, SetMaxHTTP
+	held, mostHeld          atomic.Int64 // see SetMaxHeld; mostHeld 0: no bound
 
 	mu        sync.Mutex
 	acceptors []*acceptor

@@ -26,12 +26,13 @@ const (
 	CauseCapacity                       // MaxConnections
 	CauseShutdown                       // Shutdown
 	CauseHandshake                      // refused, or not completed in time
+	CauseMemory                         // SetMaxHeld
 	closeCauses
 )
 
 var causeNames = [closeCauses]string{
 	"peer", "server", "terminate", "network", "protocol", "too_big", "idle", "lifetime",
-	"backpressure", "panic", "capacity", "shutdown", "handshake",
+	"backpressure", "panic", "capacity", "shutdown", "handshake", "memory",
 }
 
 func (c CloseCause) String() string { return causeNames[c] }
@@ -167,7 +168,7 @@ func (c *Conn) linger(peerDone bool) {
 	}
 	c.dropHeld()
 	c.setState(stateLingering)
-	c.in = nil
+	c.dropInbox()
 	if peerDone {
 		c.flags |= peerClosed
 	}

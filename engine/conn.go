@@ -126,6 +126,7 @@ type (
 	}
 	deflater interface {
 		Append(dst, msg []byte) ([]byte, bool)
+		Forget()
 	}
 )
 

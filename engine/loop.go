@@ -73,8 +73,10 @@ type Loop struct {
 	wake       []*Loop     // loops that got mail
 	stopping   bool        // finish when nothing is left
 
-	closing map[*Conn]closeCall
-	queues  []*queue
+	closing  map[*Conn]closeCall
+	queues   []*queue
+	arrived  int // bytes of incomplete messages, as much as they take
+	toldHeld int // see tellHeld
 
 	tick      uint32        // seconds since the loop began
 	began     time.Duration // of this turn, on clock
@@ -189,6 +191,7 @@ func (l *Loop) begin() { l.began = l.clock() }
 // turn ends an iteration.
 func (l *Loop) turn(int) poll.Wait {
 	next := l.work()
+	l.tellHeld()
 	l.stats.turned(l.clock() - l.began)
 	l.sampled = 0
 	return next
@@ -331,7 +334,7 @@ func (l *Loop) bury(c *Conn) {
 		q.items, q.head = nil, 0
 		l.giveQueue(q)
 	}
-	c.in = nil
+	c.dropInbox()
 }
 
 // add makes the loop serve c.

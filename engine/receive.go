@@ -83,7 +83,7 @@ func (c *Conn) receiveFrames(data []byte) {
 	if c.in != nil && len(c.in.raw) > 0 {
 		data = c.in.rejoin(c.loop, data)
 		if !c.in.message.Open() && c.in.need == 0 {
-			c.in = nil
+			c.dropInbox()
 		}
 	}
 	for len(data) > 0 {
@@ -225,7 +225,12 @@ func (c *Conn) receivePayload(data []byte) []byte {
 	in := c.in
 	n := int(min(in.need, int64(len(data))))
 	start := len(in.buf)
+	before := cap(in.buf)
+	if before-start < n && !c.mayHold(n) {
+		return nil
+	}
 	in.buf = grow(in.buf, n, in.need)
+	c.loop.arrived += cap(in.buf) - before
 	frame.MaskCopy(in.buf[start:], data[:n], in.key, in.offset)
 	in.offset += n
 	in.need -= int64(n)
@@ -265,7 +270,7 @@ func (c *Conn) frameDone() {
 		c.failProtocol(frame.ErrInvalidUTF8)
 		return
 	}
-	c.in = nil
+	c.dropInbox()
 	c.deliverMessage(in.buf, in.message.Op, in.message.Compressed, true)
 }
 

@@ -234,6 +234,10 @@ func (c *Conn) enqueue(head, payload, shared []byte, keep bool) SendResult {
 
 // admit makes room for n bytes in an armed queue as the route's policy says.
 func (c *Conn) admit(n int) bool {
+	if !c.mayHold(n) {
+		c.loop.stats.Dropped++
+		return false
+	}
 	q, limit := c.out, c.route.MaxBackpressure
 	if limit < 0 || q.bytes == 0 || q.bytes+n <= limit {
 		return true
