@@ -1,15 +1,11 @@
 package main
 
 import (
-	"io/fs"
 	"math"
 	"os"
-	"path"
 	"runtime"
 	"runtime/debug"
 	rtm "runtime/metrics"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,15 +27,32 @@ const (
 	// memoryCollect is how old the last collection may be while memory is short:
 	// without one what is free again does not show.
 	memoryCollect = time.Second
-	// unlimitedMemory is what version 1 of cgroups says when it has no limit, or more.
-	unlimitedMemory = 1 << 62
+	// memoryHeld is the share of the limit that what clients hold may fill up: slow
+	// readers' queues and messages that are not complete. It leaves room for what is
+	// garbage until the next collection. memoryHeldLeast is what clients may hold
+	// whatever else is in use.
+	memoryHeld      = 0.6
+	memoryHeldLeast = 1.0 / 16
+	// heldShort and heldEnough are the shares of that from which new clients are
+	// refused, and below which they are welcome again.
+	heldShort  = 0.75
+	heldEnough = 0.5
+	// memoryMove is the share of the limit by which the kernel's part changes before
+	// Go's runtime is told: that stops all goroutines for a moment.
+	memoryMove = 1.0 / 64
 )
 
 // memoryGuard tells when memory is short.
 type memoryGuard struct {
-	limit uint64 // bytes; 0: none
-	used  atomic.Uint64
-	short *atomic.Bool // the limiter's
+	limit  uint64 // bytes; 0: none
+	forGo  int64  // of them, what Go's runtime keeps to while the kernel takes nothing
+	kernel func() uint64
+	used   atomic.Uint64
+	short  *atomic.Bool // the limiter's
+
+	taken uint64 // by the kernel, as the runtime was last told of it
+	last  int    // what clients held at the last look
+	most  atomic.Int64
 }
 
 // watchMemory has the guard look after the limit, if there is one, until end is
@@ -50,13 +63,18 @@ func (s *server) watchMemory() (end func(), err error) {
 	}
 	g := &s.memory
 	g.short = s.limiter.short
-	if g.limit, err = s.memoryFlags.limit(os.DirFS("/")); err != nil {
+	root := os.DirFS("/")
+	if g.limit, err = s.memoryFlags.limit(root); err != nil {
 		return nil, err
 	}
 	own := debug.SetMemoryLimit(-1)
-	var forGo int64
-	g.limit, forGo = shareMemory(g.limit, own, s.MemoryLimit == "auto", s.host.workers())
-	debug.SetMemoryLimit(forGo)
+	workers := s.host.workers()
+	g.limit, g.forGo = shareMemory(g.limit, own, s.MemoryLimit == "auto", workers)
+	g.kernel = func() uint64 { return 0 }
+	if group := containerMemory(root); own == math.MaxInt64 && group.limit > 0 {
+		g.kernel = func() uint64 { return group.kernel(root) / uint64(workers) }
+	}
+	debug.SetMemoryLimit(g.forGo)
 	restore := func() { debug.SetMemoryLimit(own) }
 	if g.limit == 0 {
 		return restore, nil
@@ -92,6 +110,8 @@ func shareMemory(limit uint64, own int64, auto bool, workers int) (share uint64,
 // lookAfterMemory looks until end is called.
 func (s *server) lookAfterMemory() (end func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
+	g := &s.memory
+	s.app.SetMaxHeld(g.allow(0, 0))
 	go func() {
 		defer close(done)
 		tick := time.NewTicker(memoryLook)
@@ -104,17 +124,16 @@ func (s *server) lookAfterMemory() (end func()) {
 			case <-tick.C:
 			}
 			used, n := liveMemory()
+			used += g.takenByKernel()
+			held := s.app.Held()
 			if n != cycles {
 				cycles, since = n, time.Now()
+				s.app.SetMaxHeld(g.allow(used, held))
 			}
-			s.memory.judge(used, func(short bool) {
-				if short {
-					s.log.Warn("memory is short: new clients are refused", "used", size(used).String(), "limit", size(s.memory.limit).String())
-				} else {
-					s.log.Info("memory suffices again: new clients are welcome", "used", size(used).String())
-				}
-			})
-			if s.memory.short.Load() && time.Since(since) > memoryCollect {
+			g.last = held
+			g.judge(used, held, s.memoryChanged)
+			if g.pressed(held) && time.Since(since) > memoryCollect {
+				s.app.GiveBack()
 				runtime.GC()
 			}
 		}
@@ -125,12 +144,57 @@ func (s *server) lookAfterMemory() (end func()) {
 	}
 }
 
-// judge takes what is in use, and calls changed when that makes memory short or
-// ends it.
-func (g *memoryGuard) judge(used uint64, changed func(short bool)) {
+// memoryChanged is called when memory has become short, or suffices again.
+func (s *server) memoryChanged(short bool) {
+	g := &s.memory
+	used, held := size(g.used.Load()).String(), size(g.last).String()
+	if short {
+		s.app.GiveBack()
+		s.log.Warn("memory is short: new clients are refused", "used", used, "limit", size(g.limit).String(), "held", held, "held_limit", size(g.most.Load()).String())
+		return
+	}
+	s.log.Info("memory suffices again: new clients are welcome", "used", used, "held", held)
+}
+
+// allow is what clients may hold, after a collection that has left used in use. Of what
+// they held then no more is known than at the looks before and after: the lesser counts.
+// It may be more than all that is in use, because what many readers wait for is counted
+// for each.
+func (g *memoryGuard) allow(used uint64, held int) int {
+	rest := float64(used) - float64(min(held, g.last))
+	most := max(float64(g.limit)*memoryHeld-rest, float64(g.limit)*memoryHeldLeast)
+	g.most.Store(int64(most))
+	return int(most)
+}
+
+// pressed reports whether a collection now and then is worth its while: memory is short,
+// or will be if what clients hold is what it seems.
+func (g *memoryGuard) pressed(held int) bool {
+	return g.short.Load() || float64(held) > float64(g.most.Load())*heldEnough
+}
+
+// takenByKernel is what the kernel has of the limit. Go's runtime keeps to what is left,
+// but is never told less than half of its part: it would do nothing but collect.
+func (g *memoryGuard) takenByKernel() uint64 {
+	n := g.kernel()
+	if moved := max(n, g.taken) - min(n, g.taken); float64(moved) > float64(g.limit)*memoryMove {
+		g.taken = n
+		debug.SetMemoryLimit(g.forGo - min(int64(n), g.forGo/2))
+	}
+	return n
+}
+
+// judge takes what is in use, and what of it clients hold, and calls changed when that
+// makes memory short or ends it.
+func (g *memoryGuard) judge(used uint64, held int, changed func(short bool)) {
 	g.used.Store(used)
-	share, before := float64(used)/float64(g.limit), g.short.Load()
-	if now := share > memoryShort || before && share > memoryEnough; now != before {
+	before := g.short.Load()
+	full, part := memoryShort, heldShort
+	if before {
+		full, part = memoryEnough, heldEnough
+	}
+	now := float64(used) > float64(g.limit)*full || float64(held) > float64(g.most.Load())*part
+	if now != before {
 		g.short.Store(now)
 		changed(now)
 	}
@@ -153,51 +217,6 @@ func liveMemory() (bytes, cycles uint64) {
 	return v(0) - v(1) - v(2) - v(3) - v(4) + v(5), v(6)
 }
 
-// containerMemory is what the process's cgroup, or one above it, allows; 0: no limit.
-func containerMemory(root fs.FS) uint64 {
-	least := uint64(0)
-	text, err := fs.ReadFile(root, "proc/self/cgroup")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		// cgroups(7): hierarchy, controllers, path.
-		part := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(part) != 3 {
-			continue
-		}
-		base, file := "sys/fs/cgroup", "memory.max"
-		if part[1] != "" {
-			base, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
-			if !strings.Contains(","+part[1]+",", ",memory,") {
-				continue
-			}
-		}
-		for dir := path.Clean("/" + part[2]); ; dir = path.Dir(dir) {
-			if n := memoryFile(root, path.Join(base, dir, file)); n > 0 && (least == 0 || n < least) {
-				least = n
-			}
-			if dir == "/" {
-				break
-			}
-		}
-	}
-	return least
-}
-
-// memoryFile reads a limit, 0 where there is none.
-func memoryFile(root fs.FS, name string) uint64 {
-	text, err := fs.ReadFile(root, name)
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil || n >= unlimitedMemory {
-		return 0 // "max"
-	}
-	return n
-}
-
 // memoryMetrics registers what tells of the limit.
 func (s *server) memoryMetrics() {
 	g := &s.memory
@@ -209,6 +228,21 @@ func (s *server) memoryMetrics() {
 	s.metrics.GaugeVec("wsd_memory_used_bytes", "Memory in use as the last collection found it, which is held against that limit.", nil, func(emit metrics.Emit) {
 		if g.limit > 0 {
 			emit(float64(g.used.Load()))
+		}
+	})
+	s.metrics.GaugeVec("wsd_memory_kernel_bytes", "Memory that the kernel has taken of the cgroup's limit, for sockets mostly: part of wsd_memory_used_bytes.", nil, func(emit metrics.Emit) {
+		if g.limit > 0 {
+			emit(float64(g.kernel()))
+		}
+	})
+	s.metrics.GaugeVec("wsd_memory_held_bytes", "What clients hold: what waits for slow readers, and what has come of messages that are not complete.", nil, func(emit metrics.Emit) {
+		if g.limit > 0 {
+			emit(float64(s.app.Held()))
+		}
+	})
+	s.metrics.GaugeVec("wsd_memory_held_limit_bytes", "What clients together may hold: beyond it those are closed that hold most.", nil, func(emit metrics.Emit) {
+		if g.limit > 0 {
+			emit(float64(g.most.Load()))
 		}
 	})
 	s.metrics.Gauge("wsd_memory_short", "Whether new clients are refused for want of memory.", func() float64 { return bit(g.short.Load()) })

@@ -7,6 +7,35 @@ import (
 	"testing/fstest"
 )
 
+func TestMemoryOfTheKernel(t *testing.T) {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	for _, c := range []struct {
+		name string
+		root fstest.MapFS
+		want uint64
+	}{
+		{"no cgroups", fstest.MapFS{}, 0},
+		{"version 2, of the group with the limit", fstest.MapFS{
+			"proc/self/cgroup":                  file("0::/a.slice/b.service\n"),
+			"sys/fs/cgroup/a.slice/memory.max":  file("1000000000\n"),
+			"sys/fs/cgroup/a.slice/memory.stat": file("anon 5000\nfile 6000\nkernel 700\nkernel_stack 80\nsock 9000\nslab_reclaimable 200\nslab 300\n"),
+		}, 9500},
+		{"version 2 without the files", fstest.MapFS{
+			"proc/self/cgroup":         file("0::/\n"),
+			"sys/fs/cgroup/memory.max": file("1000000000\n"),
+		}, 0},
+		{"version 1", fstest.MapFS{
+			"proc/self/cgroup": file("4:memory:/docker/1\n"),
+			"sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes":      file("536870912\n"),
+			"sys/fs/cgroup/memory/docker/1/memory.kmem.usage_in_bytes": file("4096\n"),
+		}, 4096},
+	} {
+		if got := containerMemory(c.root).kernel(c.root); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 func TestContainerMemory(t *testing.T) {
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	for _, c := range []struct {
@@ -34,7 +63,7 @@ func TestContainerMemory(t *testing.T) {
 			"sys/fs/cgroup/memory.max": file("many\n"),
 		}, 0},
 	} {
-		if got := containerMemory(c.root); got != c.want {
+		if got := containerMemory(c.root).limit; got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -42,17 +71,43 @@ func TestContainerMemory(t *testing.T) {
 
 func TestMemoryGuard(t *testing.T) {
 	g := memoryGuard{limit: 100, short: new(atomic.Bool)}
+	g.most.Store(40)
 	for _, step := range []struct {
 		used  uint64
+		held  int
 		short bool
-	}{{84, false}, {86, true}, {84, true}, {81, true}, {79, false}, {84, false}} {
-		g.judge(step.used, func(short bool) {
+	}{
+		{84, 0, false}, {86, 0, true}, {84, 0, true}, {81, 0, true}, {79, 0, false}, {84, 0, false},
+		{50, 29, false}, {50, 31, true}, {50, 21, true}, {81, 19, true}, {50, 19, false}, {50, 29, false},
+	} {
+		g.judge(step.used, step.held, func(short bool) {
 			if short != step.short {
-				t.Errorf("at %d: told %v", step.used, short)
+				t.Errorf("at %+v: told %v", step, short)
 			}
 		})
 		if got := g.short.Load(); got != step.short {
-			t.Errorf("at %d: %v", step.used, got)
+			t.Errorf("at %+v: %v", step, got)
+		}
+	}
+}
+
+func TestMemoryThatClientsMayHold(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		used       uint64
+		last, held int
+		want       int
+	}{
+		{"nothing is held", 200, 0, 0, 400},
+		{"half of what is in use", 200, 100, 100, 500},
+		{"it grows, and the collection was before", 200, 0, 100, 400},
+		{"it shrinks, likewise", 200, 100, 0, 400},
+		{"counted for each of many", 200, 900, 900, 1300},
+		{"all else fills the memory", 900, 100, 100, 62},
+	} {
+		g := memoryGuard{limit: 1000, last: c.last}
+		if got := g.allow(c.used, c.held); got != c.want || int(g.most.Load()) != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
 }

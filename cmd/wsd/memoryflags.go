@@ -8,7 +8,7 @@ import (
 
 // memoryFlags bound the process's memory.
 type memoryFlags struct {
-	MemoryLimit string `default:"auto" placeholder:"SIZE" help:"Memory that the process, or all workers together, may have: beyond 85 %% of it new clients are refused. auto: GOMEMLIMIT, or what the container (cgroup) allows; off: no limit. Default ${default}."`
+	MemoryLimit string `default:"auto" placeholder:"SIZE" help:"Memory that the process, or all workers together, may have: when it is short new clients are refused, and those closed that hold most. auto: GOMEMLIMIT, or what the container (cgroup) allows; off: no limit. Default ${default}."`
 }
 
 // check refuses what can't be meant.
@@ -21,7 +21,7 @@ func (f *memoryFlags) check() error {
 func (f *memoryFlags) limit(root fs.FS) (uint64, error) {
 	switch f.MemoryLimit {
 	case "auto":
-		return containerMemory(root), nil
+		return containerMemory(root).limit, nil
 	case "off":
 		return 0, nil
 	}

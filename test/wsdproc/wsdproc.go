@@ -101,6 +101,22 @@ func Start(t testing.TB, args ...string) *Process { return StartLimited(t, 0, ar
 // StartLimited is Start with at most fds open files; 0: as many as this process.
 func StartLimited(t testing.TB, fds int, args ...string) *Process {
 	t.Helper()
+	before := ""
+	if fds > 0 {
+		before = fmt.Sprintf("ulimit -n %d", fds)
+	}
+	return start(t, before, args)
+}
+
+// StartGrouped is Start in the cgroup whose folder dir is.
+func StartGrouped(t testing.TB, dir string, args ...string) *Process {
+	t.Helper()
+	return start(t, fmt.Sprintf("echo $$ >'%s/cgroup.procs'", dir), args)
+}
+
+// start is Start behind a command of the shell, "" for none.
+func start(t testing.TB, before string, args []string) *Process {
+	t.Helper()
 	if !slices.Contains(args, "--listen") {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}
@@ -109,8 +125,8 @@ func StartLimited(t testing.TB, fds int, args ...string) *Process {
 		args = append([]string{"serve", "--admin-listen", "127.0.0.1:0"}, args[1:]...)
 	}
 	cmd := exec.Command(binary, args...)
-	if fds > 0 {
-		script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, fds)
+	if before != "" {
+		script := before + ` && exec "$0" "$@"`
 		cmd = exec.Command("sh", append([]string{"-c", script, binary}, args...)...)
 	}
 	cmd.Env = environment()
