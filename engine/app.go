@@ -73,6 +73,11 @@ type Options struct {
 	// called when the first bytes arrive, on a loop or another goroutine, and must not
 	// block. nil: there are no such proxies, and nobody is asked.
 	ProxyHeader func(peer netip.Addr) bool
+	// MoreHeld is asked before anybody is closed for the bound of SetMaxHeld: held is
+	// what all want to hold, in bytes, and the bound that it returns counts from then
+	// on. It is called on a loop, by several at once, and must not block. nil: the bound
+	// stays.
+	MoreHeld func(held int) (most int)
 	// ReusePort lets several processes listen on one address (SO_REUSEPORT).
 	ReusePort bool
 	// Exclusive promises that the process does nothing beside the loops that is

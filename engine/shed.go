@@ -13,12 +13,12 @@ const (
 )
 
 // SetMaxHeld bounds what all connections together may hold, in bytes: what waits for
-// slow readers, and what has come of messages that are not complete. Beyond it those
-// are closed that hold most, at once: with 1013 where it is the client's own message
-// that is too much, else without a Close frame, which would wait behind the rest. One
-// message of any size is accepted where nothing waits, and a loop closes no connection
-// while it holds less than its share: so somewhat more may be held. 0 or less: no bound.
-// Safe from any goroutine.
+// slow readers, counted for each of them, and what has come of messages that are not
+// complete. Beyond it, unless Options.MoreHeld allows more, those are closed that hold
+// most, at once: with 1013 where it is the client's own message that is too much, else
+// without a Close frame, which would wait behind the rest. One message of any size is
+// accepted where nothing waits, and a loop closes no connection while it holds less than
+// its share: so somewhat more may be held. 0 or less: no bound. Safe from any goroutine.
 func (a *App) SetMaxHeld(n int) { a.mostHeld.Store(int64(max(0, n))) }
 
 // Held is what SetMaxHeld bounds, as of the loops' last turns. Safe from any goroutine.
@@ -59,11 +59,19 @@ func (l *Loop) tellHeld() int64 {
 // be closed for it, or the connection itself.
 func (c *Conn) mayHold(n int) bool {
 	l := c.loop
-	most := l.app.mostHeld.Load()
-	if most == 0 || l.tellHeld()+int64(n) <= most {
+	most := int(l.app.mostHeld.Load())
+	if most == 0 {
 		return true
 	}
-	l.shed(int(most), c)
+	held := int(l.tellHeld()) + n
+	if more := l.app.opts.MoreHeld; held > most && more != nil {
+		most = more(held)
+		l.app.SetMaxHeld(most)
+	}
+	if held <= most {
+		return true
+	}
+	l.shed(most, c)
 	return c.state == stateOpen || c.state == stateClosing
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/fe4bcecb/wsd/engine"
@@ -101,5 +102,35 @@ func TestMaxHeldRefusesMessage(t *testing.T) {
 	}
 	if n := ended(app); n != 1 {
 		t.Errorf("%d closed", n)
+	}
+}
+
+// Whoever set the bound may allow more, and is asked again beyond that.
+func TestMoreHeld(t *testing.T) {
+	const bound, more = 256 << 10, 512 << 10
+	var asked atomic.Int64
+	app := engine.New(engine.Options{Loops: 1, MoreHeld: func(held int) int {
+		asked.Add(1)
+		if held <= bound {
+			t.Errorf("asked for %d", held)
+		}
+		return more
+	}}).WS("/", engine.Behavior{Message: echo, MaxPayload: 2 << 20})
+	addr := serve(t, app)
+	c := dial(t, addr, "/")
+	app.SetMaxHeld(bound)
+	frame := ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame(bytes.Repeat([]byte("x"), 2<<20))))
+	if _, err := c.Write(frame[:(bound+more)/2]); err != nil {
+		t.Fatal(err)
+	}
+	held(t, app, func(n int) bool { return n >= (bound+more)/2-ws.MaxHeaderSize })
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	_, _ = c.Write(frame[(bound+more)/2:])
+	c.wantClose(1013, "server is short of memory")
+	held(t, app, func(n int) bool { return n == 0 })
+	if asked, ended := asked.Load(), ended(app); asked < 2 || ended != 1 {
+		t.Errorf("asked %d times, %d closed", asked, ended)
 	}
 }

@@ -38,7 +38,8 @@ const (
 	heldShort  = 0.75
 	heldEnough = 0.5
 	// memoryMove is the share of the limit by which the kernel's part changes before
-	// Go's runtime is told: that stops all goroutines for a moment.
+	// Go's runtime is told, which stops all goroutines for a moment, and by which
+	// clients are allowed more at least, which takes a look at the heap.
 	memoryMove = 1.0 / 64
 )
 
@@ -50,8 +51,10 @@ type memoryGuard struct {
 	used   atomic.Uint64
 	short  *atomic.Bool // the limiter's
 
-	taken uint64 // by the kernel, as the runtime was last told of it
-	last  int    // what clients held at the last look
+	inUse func() (live, all, cycles uint64)
+
+	taken atomic.Uint64 // by the kernel, as the runtime was last told of it
+	last  int           // what clients held at the last look
 	most  atomic.Int64
 }
 
@@ -71,6 +74,7 @@ func (s *server) watchMemory() (end func(), err error) {
 	workers := s.host.workers()
 	g.limit, g.forGo = shareMemory(g.limit, own, s.MemoryLimit == "auto", workers)
 	g.kernel = func() uint64 { return 0 }
+	g.inUse = memoryInUse
 	if group := containerMemory(root); own == math.MaxInt64 && group.limit > 0 {
 		g.kernel = func() uint64 { return group.kernel(root) / uint64(workers) }
 	}
@@ -123,7 +127,7 @@ func (s *server) lookAfterMemory() (end func()) {
 				return
 			case <-tick.C:
 			}
-			used, n := liveMemory()
+			used, _, n := g.inUse()
 			used += g.takenByKernel()
 			held := s.app.Held()
 			if n != cycles {
@@ -167,6 +171,18 @@ func (g *memoryGuard) allow(used uint64, held int) int {
 	return int(most)
 }
 
+// allowMore is allow for the moment when clients seem to hold too much, which is the
+// engine's Options.MoreHeld: what many readers wait for is counted for each, and what is
+// really in use, with what is garbage already, may leave room for more.
+func (g *memoryGuard) allowMore(held int) int {
+	_, used, _ := g.inUse()
+	room := float64(g.limit)*memoryHeld - float64(used+g.taken.Load())
+	if room >= float64(g.limit)*memoryMove {
+		g.most.Store(max(g.most.Load(), int64(held)+int64(room)))
+	}
+	return int(g.most.Load())
+}
+
 // pressed reports whether a collection now and then is worth its while: memory is short,
 // or will be if what clients hold is what it seems.
 func (g *memoryGuard) pressed(held int) bool {
@@ -176,9 +192,9 @@ func (g *memoryGuard) pressed(held int) bool {
 // takenByKernel is what the kernel has of the limit. Go's runtime keeps to what is left,
 // but is never told less than half of its part: it would do nothing but collect.
 func (g *memoryGuard) takenByKernel() uint64 {
-	n := g.kernel()
-	if moved := max(n, g.taken) - min(n, g.taken); float64(moved) > float64(g.limit)*memoryMove {
-		g.taken = n
+	n, taken := g.kernel(), g.taken.Load()
+	if moved := max(n, taken) - min(n, taken); float64(moved) > float64(g.limit)*memoryMove {
+		g.taken.Store(n)
 		debug.SetMemoryLimit(g.forGo - min(int64(n), g.forGo/2))
 	}
 	return n
@@ -200,9 +216,9 @@ func (g *memoryGuard) judge(used uint64, held int, changed func(short bool)) {
 	}
 }
 
-// liveMemory is what the last collection has left, with what the runtime itself needs,
-// and how many collections there were.
-func liveMemory() (bytes, cycles uint64) {
+// memoryInUse is what the last collection has left, and that with what was made since,
+// both with what the runtime itself needs, in bytes; and how many collections there were.
+func memoryInUse() (live, all, cycles uint64) {
 	samples := []rtm.Sample{
 		{Name: "/memory/classes/total:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
@@ -214,7 +230,8 @@ func liveMemory() (bytes, cycles uint64) {
 	}
 	rtm.Read(samples)
 	v := func(i int) uint64 { return samples[i].Value.Uint64() }
-	return v(0) - v(1) - v(2) - v(3) - v(4) + v(5), v(6)
+	all = v(0) - v(2) - v(3) - v(4)
+	return all - v(1) + v(5), all, v(6)
 }
 
 // memoryMetrics registers what tells of the limit.

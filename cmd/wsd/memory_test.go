@@ -112,6 +112,32 @@ func TestMemoryThatClientsMayHold(t *testing.T) {
 	}
 }
 
+// What is in use, garbage included, leaves room or not for more than was allowed.
+func TestMoreMemoryThatClientsMayHold(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		all, kernel uint64
+		want        int
+	}{
+		{"counted for each of many", 6400, 0, 900_000 + 32_000},
+		{"with the kernel's part there is no room", 32_000, 27_800, 10_000},
+		{"nor in so little that it is used up at once", 37_900, 0, 10_000},
+		{"nor beside that much garbage", 60_000, 0, 10_000},
+	} {
+		g := memoryGuard{limit: 64_000, inUse: func() (live, all, cycles uint64) { return 0, c.all, 1 }}
+		g.most.Store(10_000)
+		g.taken.Store(c.kernel)
+		if got := g.allowMore(900_000); got != c.want || int(g.most.Load()) != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+	g := memoryGuard{limit: 64_000, inUse: func() (live, all, cycles uint64) { return 0, 6400, 1 }}
+	g.most.Store(2_000_000) // by another loop, meanwhile
+	if got := g.allowMore(900_000); got != 2_000_000 {
+		t.Errorf("lowered to %d", got)
+	}
+}
+
 func TestMemoryLimitIsChecked(t *testing.T) {
 	for text, ok := range map[string]bool{"auto": true, "off": true, "64MiB": true, "1MiB": false, "-1": false, "x": false, "unlimited": false} {
 		if err := (&memoryFlags{MemoryLimit: text}).check(); (err == nil) != ok {

@@ -104,6 +104,7 @@ func (s *server) buildApp(context.Context) error {
 		Refused:         s.refusedByEngine(),
 		KeepDescriptors: s.keepFDs(),
 		ProxyHeader:     s.proxyHeader(),
+		MoreHeld:        s.memory.allowMore,
 		Exclusive:       s.exclusive,
 	})
 	s.registerReadiness()
