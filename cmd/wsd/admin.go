@@ -27,10 +27,12 @@ const (
 // admin is the listener for operators: metrics, profiles, the HTTP API, the
 // dashboard. It stays up while the server drains.
 type admin struct {
-	mux    *http.ServeMux
-	server *http.Server
-	addr   net.Addr
-	done   chan struct{}
+	mux        *http.ServeMux
+	openRoutes func(*http.ServeMux) // registers what needs no token
+	server     *http.Server
+	addr       net.Addr
+	host       string // of --admin-listen; "": a Unix socket
+	done       chan struct{}
 	// handler has the token in force in it.
 	handler atomic.Pointer[http.Handler]
 }
@@ -101,31 +103,34 @@ func (s *server) openAdmin(ctx context.Context) error {
 	s.admin = serveAdmin(l, mux, s.adminOpenRoutes, s.log)
 	s.ends.add(s.admin.close)
 	s.adminRoutes(mux)
-	s.onReload(func(next *serveCmd) (func(), error) {
-		token, err := next.token()
-		if err != nil {
-			return nil, err
-		}
-		if len(token) == 0 && l.host != "" && !isLoopback(context.Background(), l.host) {
-			return nil, usageError(errors.New("--admin-listen is reachable from other machines: it needs --admin-token-file"))
-		}
-		return func() { s.admin.guard(token, l.host, s.adminOpenRoutes) }, nil
-	}, "admin-token", "admin-token-file")
+	s.onReload(func(next *serveCmd) (func(), error) { return s.admin.reload(&next.adminFlags) }, "admin-token", "admin-token-file")
 	return nil
+}
+
+// reload returns what puts the token of new flags in force, or why it can't be.
+func (a *admin) reload(next *adminFlags) (commit func(), err error) {
+	token, err := next.token()
+	if err != nil {
+		return nil, err
+	}
+	if len(token) == 0 && a.host != "" && !isLoopback(context.Background(), a.host) {
+		return nil, usageError(errors.New("--admin-listen is reachable from other machines: it needs --admin-token-file"))
+	}
+	return func() { a.guard(token) }, nil
 }
 
 // guard puts what guards the listener in front of its routes, with a token, or none
 // when that is empty. Safe from any goroutine.
-func (a *admin) guard(token []byte, host string, openRoutes func(*http.ServeMux)) {
-	guarded := adminHandler(token, host, a.mux, openRoutes)
+func (a *admin) guard(token []byte) {
+	guarded := adminHandler(token, a.host, a.mux, a.openRoutes)
 	a.handler.Store(&guarded)
 }
 
 // serveAdmin serves a mux, and openRoutes, which need no token, on a listener. The
 // routes are registered before or soon after.
 func serveAdmin(l *adminSocket, mux *http.ServeMux, openRoutes func(*http.ServeMux), log *slog.Logger) *admin {
-	a := &admin{mux: mux, addr: l.Addr(), done: make(chan struct{})}
-	a.guard(l.token, l.host, openRoutes)
+	a := &admin{mux: mux, openRoutes: openRoutes, addr: l.Addr(), host: l.host, done: make(chan struct{})}
+	a.guard(l.token)
 	a.server = &http.Server{
 		Handler:           a,
 		ReadHeaderTimeout: adminHeaderTimeout,

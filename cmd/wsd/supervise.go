@@ -37,6 +37,11 @@ func (c *serveCmd) supervise(p *process, h host) error {
 	others := make(chan os.Signal, 8) // from the beginning: SIGHUP would end the process
 	signal.Notify(others, passedOn...)
 	defer signal.Stop(others)
+	select {
+	case s := <-p.hangups: // before that
+		others <- s
+	default:
+	}
 	log, _ := newLogger(p.stderr, &c.logFlags)
 	if err := c.preflight(p.ctx, log); err != nil {
 		return err
@@ -175,13 +180,38 @@ func (x *parent) follow(addr net.Addr, others <-chan os.Signal) error {
 	}
 }
 
-// pass passes a signal on; with SIGHUP workers read their configuration again.
+// pass passes a signal on; with SIGHUP workers read their configuration again, and so
+// does the parent.
 func (x *parent) pass(s os.Signal) {
 	if s == hangup && !x.stopping() {
 		x.tell(x.host.notifier.Reloading())
 		defer func() { x.tell(x.host.notifier.Ready(x.status())) }()
+		if err := x.reload(); err != nil {
+			x.log.Error("the admin token was not read again: the one in force still is", "err", err)
+		}
 	}
 	x.workers.Tell(s)
+}
+
+// reload takes the token of the admin listener from the configuration as it is now.
+func (x *parent) reload() error {
+	if x.admin == nil {
+		return nil
+	}
+	in, err := invoke(x.process.args, x.process.stdout, x.process.stderr)
+	if err != nil {
+		return err
+	}
+	next := &in.cli.Serve
+	if err := next.preflight(x.process.ctx, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	commit, err := x.admin.reload(&next.adminFlags)
+	if err != nil {
+		return err
+	}
+	commit()
+	return nil
 }
 
 // stopping reports whether the workers were told to end.
