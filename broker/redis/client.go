@@ -174,6 +174,7 @@ type link struct {
 	gen      uint64 // how often it was made
 	renewing bool
 	pinned   rueidis.Client // in a Cluster: the node that gets commands without a key
+	pinnedAt string         // its address; without one: the last one's
 	retired  chan struct{}  // closed when the client before is; nil: there was none
 }
 
@@ -187,36 +188,39 @@ func (k *link) current() (rueidis.Client, uint64) {
 }
 
 // keyless returns the client for commands without a key: in a Cluster always the
-// same node, until unpin. What goes through different ones could arrive in
-// another order.
-func (k *link) keyless() (rueidis.Client, error) {
+// same node, whose address it tells, until unpin. What goes through different ones
+// could arrive in another order.
+func (k *link) keyless() (rueidis.Client, string, error) {
 	client, gen := k.current()
 	if !k.b.clustered() {
-		return client, nil
+		return client, "", nil
 	}
 	k.mu.Lock()
-	pinned := k.pinned
+	pinned, addr := k.pinned, k.pinnedAt
 	k.mu.Unlock()
 	if pinned != nil {
-		return pinned, nil
+		return pinned, addr, nil
 	}
-	pinned, _, err := k.b.hub.slots.anyMaster(client)
+	pinned, addr, err := k.b.hub.slots.anyMaster(client, addr)
 	if err != nil {
-		return nil, notTaken(err)
+		return nil, "", notTaken(err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.gen == gen && k.pinned == nil {
-		k.pinned = pinned
+	if k.gen != gen || k.pinned != nil {
+		return pinned, addr, nil
 	}
-	return pinned, nil
+	k.pinned, k.pinnedAt = pinned, addr
+	return pinned, addr, nil
 }
 
-// unpin has keyless choose again.
-func (k *link) unpin() {
+// unpin has keyless choose again, if it chose the node at an address.
+func (k *link) unpin(addr string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pinned = nil
+	if k.pinnedAt == addr {
+		k.pinned = nil
+	}
 }
 
 // renew makes the client anew, in the background, unless that was done since it
@@ -254,7 +258,7 @@ func (k *link) install(client rueidis.Client) {
 		retired := make(chan struct{})
 		k.b.wg.Go(func() {
 			defer close(retired)
-			old.Close() // may wait for answers
+			closeAll(old) // may wait for answers
 		})
 		k.retired = retired
 	}
@@ -262,9 +266,21 @@ func (k *link) install(client rueidis.Client) {
 	k.gen++
 }
 
+// closeAll closes a client and returns when its connections are closed, which a
+// Cluster's own Close does not wait for.
+func closeAll(client rueidis.Client) {
+	if client.Mode() == rueidis.ClientModeCluster {
+		var all sync.WaitGroup
+		for _, node := range client.Nodes() {
+			all.Go(node.Close)
+		}
+		all.Wait()
+	}
+	client.Close()
+}
+
 // settle returns when what a client before has sent, and got no answer to, can't
-// arrive any more: the one now was there already when that was given up. In a Cluster
-// one server of several may be away.
+// arrive any more: the one now was there already when that was given up.
 func (k *link) settle(ctx context.Context) error {
 	k.mu.Lock()
 	retired := k.retired
@@ -277,10 +293,7 @@ func (k *link) settle(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := k.givenUp.endAll(ctx); err != nil && !k.b.clustered() {
-		return err
-	}
-	return nil
+	return k.givenUp.endAll(ctx)
 }
 
 func (k *link) close() {

@@ -138,7 +138,7 @@ func (c *conn) server(link rueidis.Client) (rueidis.Client, string, error) {
 		return link, masterOf(link), nil
 	}
 	if !c.sharded {
-		return c.h.slots.anyMaster(link)
+		return c.h.slots.anyMaster(link, "")
 	}
 	node := link.Nodes()[c.addr]
 	if node == nil {

@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/redis/rueidis"
 
@@ -17,6 +18,10 @@ type dialError struct {
 
 func (e *dialError) Error() string { return e.addr + ": " + e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
+
+// isNobody reports whether an error says that nobody listens at an address: what was
+// on its way there went with the server.
+func isNobody(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
 // notTaken wraps broker.ErrUnavailable, which promises that a command was not
 // taken.

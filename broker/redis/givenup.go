@@ -5,59 +5,70 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/fe4bcecb/wsd/broker"
 )
 
-// givenUp are the connections of the link that were closed here, though their
-// servers may not know of it. What they have sent is perhaps on its way still, in a
-// tunnel or in a proxy, and would arrive behind what comes by the next connection:
-// so a server is told to end them before it gets that.
+// ageSlack is by how much a server's seconds of a connection's age may fall short.
+const ageSlack = 2 * time.Second
+
+// givenUp are the connections of the link that have ended here, though their servers
+// may not know of it. What they have sent is perhaps on its way still, in a tunnel or
+// in a proxy, and would arrive behind what comes by the next connection: so a server
+// is told to end them before it gets that.
 type givenUp struct {
 	b *Broker
 
-	mu      sync.Mutex
-	ids     map[string][]string // mu; what the servers call them, by address
-	refused bool                // mu; a server does not let this user
+	mu     sync.Mutex
+	conns  map[string]standing // mu; by address
+	warned bool                // mu; a server does not let this user
 }
 
+// standing is since when connections stand, by what their server calls them.
+type standing map[string]time.Time
+
 // add notes a connection.
-func (g *givenUp) add(addr, id string) {
+func (g *givenUp) add(addr, id string, since time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.refused {
-		return
+	if g.conns == nil {
+		g.conns = map[string]standing{}
 	}
-	if g.ids == nil {
-		g.ids = map[string][]string{}
+	if g.conns[addr] == nil {
+		g.conns[addr] = standing{}
 	}
-	g.ids[addr] = append(g.ids[addr], id)
+	g.conns[addr][id] = since
 }
 
 // to are those to a server.
-func (g *givenUp) to(addr string) []string {
+func (g *givenUp) to(addr string) standing {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Clone(g.ids[addr])
+	return maps.Clone(g.conns[addr])
 }
 
 // forget drops some of those to a server.
-func (g *givenUp) forget(addr string, ids []string) {
+func (g *givenUp) forget(addr string, ended standing) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	left := slices.DeleteFunc(g.ids[addr], func(id string) bool { return slices.Contains(ids, id) })
-	if g.ids[addr] = left; len(left) == 0 {
-		delete(g.ids, addr)
+	conns := g.conns[addr]
+	maps.DeleteFunc(conns, func(id string, since time.Time) bool { return ended[id].Equal(since) })
+	if len(conns) == 0 {
+		delete(g.conns, addr)
 	}
 }
 
-// refuse goes without from now on.
-func (g *givenUp) refuse(err error) {
+// refused goes on without.
+func (g *givenUp) refused(err error) {
 	g.mu.Lock()
-	first := !g.refused
-	g.refused, g.ids = true, nil
+	first := !g.warned
+	g.warned = true
 	g.mu.Unlock()
 	if first {
 		g.b.log.Warn("redis: connections that were given up can't be ended: what they have sent may arrive late", "error", err)
@@ -67,8 +78,8 @@ func (g *givenUp) refuse(err error) {
 // end returns when none to a server can bring it anything any more. An error means
 // that this is not known.
 func (g *givenUp) end(ctx context.Context, addr string) error {
-	ids := g.to(addr)
-	if len(ids) == 0 {
+	conns := g.to(addr)
+	if len(conns) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.b.opts.CommandTimeout)
@@ -77,47 +88,70 @@ func (g *givenUp) end(ctx context.Context, addr string) error {
 	// By the connection for commands, which nothing waits behind. A server that it
 	// does not know takes no messages: a Sentinel, or one that has left a Cluster.
 	if server := g.b.client.Nodes()[addr]; server != nil {
-		err := kill(ctx, server, ids, clientName(g.b.opts.Server))
-		var no *rueidis.RedisError
-		if errors.As(err, &no) && (strings.HasPrefix(no.Error(), "NOPERM") || strings.HasPrefix(no.Error(), "ERR")) {
-			g.refuse(err)
-			return nil
-		}
-		if err != nil {
+		err := kill(ctx, server, conns, clientName(g.b.opts.Server))
+		switch {
+		case isRefusal(err):
+			g.refused(err)
+		case err != nil:
 			return err
 		}
 	}
-	g.forget(addr, ids)
+	g.forget(addr, conns)
 	return nil
 }
 
-// endAll is end for all servers.
+// isRefusal reports whether a server does not let this user end connections, or
+// can't. One that has too many clients may let it later.
+func isRefusal(err error) bool {
+	var no *rueidis.RedisError
+	return errors.As(err, &no) && !errors.Is(err, broker.ErrUnavailable) &&
+		(strings.HasPrefix(no.Error(), "NOPERM") || strings.HasPrefix(no.Error(), "ERR"))
+}
+
+// endAll is end for all servers that are there.
 func (g *givenUp) endAll(ctx context.Context) (failed error) {
 	g.mu.Lock()
-	addrs := slices.Collect(maps.Keys(g.ids))
+	addrs := slices.Collect(maps.Keys(g.conns))
 	g.mu.Unlock()
 	for _, addr := range addrs {
-		failed = errors.Join(failed, g.end(ctx, addr))
+		if err := g.end(ctx, addr); !isNobody(err) {
+			failed = errors.Join(failed, err)
+		}
 	}
 	return failed
 }
 
 // kill ends connections of a name. A server that was restarted counts from 1 again:
-// it may know somebody else by such a number.
-func kill(ctx context.Context, server rueidis.Client, ids []string, name string) error {
-	list := server.B().Arbitrary("CLIENT", "LIST", "ID").Args(ids...).Build()
-	there, err := server.Do(ctx, list).ToString()
+// it may know somebody else by such a number, but not for as long.
+func kill(ctx context.Context, server rueidis.Client, conns standing, name string) error {
+	run := func(words ...string) (string, error) {
+		r := server.Do(ctx, server.B().Arbitrary("CLIENT").Args(words...).Build())
+		if err := transportError(r); err != nil {
+			return "", err
+		}
+		answer, err := r.ToMessage()
+		if err != nil {
+			return "", err
+		}
+		text, _ := answer.ToString() // or a number
+		return text, nil
+	}
+	there, err := run(append([]string{"LIST", "ID"}, slices.Sorted(maps.Keys(conns))...)...)
 	if err != nil {
 		return err
 	}
-	there = strings.TrimPrefix(there, "txt:") // of a verbatim string
-	for line := range strings.Lines(there) {
-		first, _, _ := strings.Cut(line, " ")
-		id, ok := strings.CutPrefix(first, "id=")
-		if !ok || !strings.Contains(line, " name="+name+" ") {
+	for line := range strings.Lines(strings.TrimPrefix(there, "txt:")) { // of a verbatim string
+		fields := map[string]string{}
+		for _, field := range strings.Fields(line) {
+			key, value, _ := strings.Cut(field, "=")
+			fields[key] = value
+		}
+		since, ours := conns[fields["id"]]
+		age, err := strconv.Atoi(fields["age"])
+		if !ours || fields["name"] != name || err == nil && time.Duration(age)*time.Second+ageSlack < time.Since(since) {
 			continue
 		}
-		if err := server.Do(ctx, server.B().Arbitrary("CLIENT", "KILL", "ID", id).Build()).Error(); err != nil {
+		if _, err := run("KILL", "ID", fields["id"]); err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,15 @@
 package redis
 
 import (
+	"bufio"
 	"fmt"
-	"maps"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -18,69 +22,270 @@ import (
 func TestNothingLate(t *testing.T) {
 	t.Parallel()
 	may := func(rules string) string { return "on >secret " + rules }
+	without := func(command string) string { return may(strings.ReplaceAll(aclRules, command, "")) }
 	for _, tt := range []struct {
 		name  string
+		by    string // TCP by default
 		user  string // its rules; "": the default one
 		renew bool   // the connection is made anew before it has broken
-		want  string
+		lose  string // a connection is cut in front of the tunnel, behind this
+		late  bool
 	}{
-		{name: "it breaks", want: "first next"},
-		{name: "it is made anew", renew: true, want: "first next"},
-		{name: "a user of the documented line", user: may(aclRules), want: "first next"},
-		{name: "a user who may not", user: may(strings.ReplaceAll(aclRules, "+client|kill", "")), want: "first next late"},
+		{name: "it breaks"},
+		{name: "it is made anew", renew: true},
+		{name: "it is cut", lose: "value"},
+		{name: "TLS", by: "TLS"},
+		{name: "TLS, it is made anew", by: "TLS", renew: true},
+		{name: "Unix socket", by: "Unix"},
+		{name: "Unix socket, it is made anew", by: "Unix", renew: true},
+		{name: "whether the server has ended it is not told", lose: "KILL"},
+		{name: "whether the server has it is not told", lose: "LIST"},
+		{name: "a user of the documented line", user: may(aclRules)},
+		{name: "a user who may not end it", user: without("+client|kill"), late: true},
+		{name: "a user who may not see it", user: without("+client|list"), late: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := testkit.StartRedis(t)
-			tunnel := testkit.StartProxy(t, r.Addr)
-			way := testkit.StartProxy(t, tunnel.Addr)
-			url := "redis://" + way.Addr
+			r, addr := (*testkit.Redis)(nil), ""
+			proxy, url, params := testkit.StartProxy, "redis://", ""
+			switch tt.by {
+			case "TLS":
+				r = testkit.StartRedisTLS(t)
+				addr, url = r.Addr, "rediss://"
+				_, params, _ = strings.Cut(r.URL(), "?")
+			case "Unix":
+				r, addr = testkit.StartRedisUnix(t)
+				proxy, url = testkit.StartUnixProxy, "unix://"
+			default:
+				r = testkit.StartRedis(t)
+				addr = r.Addr
+			}
 			if tt.user != "" {
 				r.Do(append([]string{"ACL", "SETUSER", "wsd"}, strings.Fields(tt.user)...)...)
-				url = "redis://wsd:secret@" + way.Addr
+				url += "wsd:secret@"
 			}
-			b := openBroker(t, url, fast)
-			l := b.newLane("test")
-			var got results
-			add := func(value string) error {
-				return l.push(1, func(b rueidis.Builder) rueidis.Completed {
-					return b.Xadd().Key("wsd:log").Id("*").FieldValue().FieldValue("value", value).Build()
-				}, got.done)
+			tunnel := proxy(t, addr)
+			way := proxy(t, tunnel.Addr)
+			b := openBroker(t, url+way.Addr+"?"+params, slower)
+			l := startLate(t, b, xadd, func() string { return logged(r) })
+			link, _ := b.link.current()
+			l.old, l.server, l.tunnel, l.renew = helloOf(t, link), r, tunnel, tt.renew
+			way.Target(addr) // what is new does not go by the tunnel
+			if tt.lose != "" {
+				way.LoseAnswer(tt.lose)
 			}
-			if err := add("first"); err != nil {
-				t.Fatal(err)
-			}
-			testkit.Eventually(t, func() bool { return len(got.all()) == 1 }, patience)
-			link, gen := b.link.current()
-			hello, err := link.Do(t.Context(), link.B().Hello().Build()).AsMap()
-			if err != nil {
-				t.Fatal(err)
-			}
-			is := hello["id"]
-			old, _ := is.AsInt64()
-
-			way.Target(r.Addr) // what is new does not go by the tunnel
-			tunnel.Stall(true, false)
-			if err := add("late"); err != nil {
-				t.Fatal(err)
-			}
-			if tt.renew {
-				b.link.renew(gen)
-			}
-			testkit.Eventually(t, func() bool { return len(got.all()) == 2 }, patience)
-			testkit.Eventually(t, func() bool { return add("next") == nil }, patience)
-			testkit.Eventually(t, func() bool { return strings.HasPrefix(logged(r), "first next") }, patience)
-			tunnel.Stall(false, false)
-			testkit.Eventually(t, func() bool {
-				return !ourClients(r)[fmt.Sprint(old)] || strings.HasSuffix(logged(r), "late")
-			}, patience)
-			if log := logged(r); log != tt.want {
-				t.Errorf("the server has %q, want %q", log, tt.want)
-			}
-			if errs := got.all(); errs[1] == nil {
-				t.Error("nobody was told that the one on its way may be lost")
+			l.test(t)
+			if log := l.log(); slices.IsSorted(log) == tt.late {
+				t.Errorf("the server has %v", log)
 			}
 		})
+	}
+}
+
+// TestNothingLateInACluster is the same where each server has a tunnel of its own,
+// for commands with a key, and for those without one, which may go by any server.
+func TestNothingLateInACluster(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name         string
+		keyed, renew bool
+	}{
+		{"with a key", true, false},
+		{"with a key, it is made anew", true, true},
+		{"without a key", false, false},
+		{"without a key, it is made anew", false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := testkit.StartRedisCluster(t, 3, 0)
+			servers, tunnels, ways := map[string]*testkit.Redis{}, map[string]*testkit.Proxy{}, map[string]*testkit.Proxy{}
+			at := "" // the way to the server that commands go by
+			var addrs []string
+			for _, r := range c.Masters {
+				tunnel := testkit.StartProxy(t, r.Addr)
+				way := testkit.StartProxy(t, tunnel.Addr)
+				servers[way.Addr], tunnels[way.Addr], ways[way.Addr] = r, tunnel, way
+				addrs = append(addrs, way.Addr)
+				if c.Owner(c.Slot("wsd:log")) == r {
+					at = way.Addr
+				}
+			}
+			announce(t, c, addrs)
+			b := openBroker(t, "redis+cluster://"+strings.Join(addrs, ","), slower)
+			var l *late
+			if tt.keyed {
+				log := servers[at]
+				l = startLate(t, b, xadd, func() string { return logged(log) })
+			} else {
+				var err error
+				heard := subscriber(t, c.Masters[0], "a")
+				l = startLate(t, b, func(text string) func(rueidis.Builder) rueidis.Completed { return publishCmd("a", text) }, heard)
+				if _, at, err = b.link.keyless(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			link, _ := b.link.current()
+			l.old, l.server, l.tunnel, l.renew = helloOf(t, link.Nodes()[at]), servers[at], tunnels[at], tt.renew
+			ways[at].Target(servers[at].Addr)
+			l.test(t)
+			if log := l.log(); !slices.IsSorted(log) {
+				t.Errorf("the servers have %v", log)
+			}
+		})
+	}
+}
+
+// announce has the masters of a Cluster tell the ports of other addresses.
+func announce(t *testing.T, c *testkit.RedisCluster, addrs []string) {
+	t.Helper()
+	var ports []string
+	for i, addr := range addrs {
+		_, port, _ := net.SplitHostPort(addr)
+		ports = append(ports, port)
+		c.Masters[i].Do("CONFIG", "SET", "cluster-announce-port", port)
+	}
+	for _, r := range c.Masters {
+		testkit.Eventually(t, func() bool {
+			slots := fmt.Sprint(r.Do("CLUSTER", "SLOTS"))
+			return !slices.ContainsFunc(ports, func(port string) bool { return !strings.Contains(slots, " "+port+" ") })
+		}, patience)
+	}
+}
+
+// late is a lane, by which numbers come to a log in order.
+type late struct {
+	*lane
+	build func(text string) func(rueidis.Builder) rueidis.Completed
+	log   func() []int
+	got   results
+	sent  int
+
+	old    string // the connection's id
+	server *testkit.Redis
+	tunnel *testkit.Proxy // what it goes by
+	renew  bool
+}
+
+// startLate makes one, that has sent a number. read tells the log.
+func startLate(t *testing.T, b *Broker, build func(text string) func(rueidis.Builder) rueidis.Completed, read func() string) *late {
+	t.Helper()
+	l := &late{lane: b.newLane("test"), build: build}
+	l.log = func() (all []int) {
+		for _, text := range strings.Fields(read()) {
+			n, _ := strconv.Atoi(text)
+			all = append(all, n)
+		}
+		return all
+	}
+	testkit.Eventually(t, func() bool {
+		l.add()
+		got := l.got.all()
+		return len(got) == l.sent && got[l.sent-1] == nil && len(l.log()) > 0
+	}, patience)
+	return l
+}
+
+// add sends the next number, if all before are answered or given up.
+func (l *late) add() {
+	if len(l.got.all()) == l.sent && l.push(1, l.build(fmt.Sprint(l.sent+1)), l.got.done) == nil {
+		l.sent++
+	}
+}
+
+// test has the next number wait in the tunnel until a later one is in the log, and
+// another one follow.
+func (l *late) test(t *testing.T) {
+	t.Helper()
+	l.tunnel.Stall(true, false)
+	l.add()
+	stalled := l.sent
+	if l.renew {
+		_, gen := l.b.link.current()
+		l.b.link.renew(gen)
+	}
+	testkit.Eventually(t, func() bool { return len(l.got.all()) == stalled }, patience)
+	if l.got.all()[stalled-1] == nil {
+		t.Error("nobody was told that the one on its way may be lost")
+	}
+	comes := func(after int) {
+		t.Helper()
+		testkit.Eventually(t, func() bool {
+			l.add() // it may fail too: in a Cluster the lane is up as soon as any server answers
+			log := l.log()
+			return log[len(log)-1] > after
+		}, patience)
+	}
+	comes(stalled)
+	l.tunnel.Stall(false, false)
+	testkit.Eventually(t, func() bool { return !ourClients(l.server)[l.old] || !slices.IsSorted(l.log()) }, patience)
+	comes(l.sent)
+}
+
+// slower is fast, but for commands on a machine that is busy.
+func slower(o *Options) {
+	fast(o)
+	o.CommandTimeout = 2 * time.Second
+}
+
+func xadd(text string) func(rueidis.Builder) rueidis.Completed {
+	return func(b rueidis.Builder) rueidis.Completed {
+		return b.Xadd().Key("wsd:log").Id("*").FieldValue().FieldValue("value", text).Build()
+	}
+}
+
+// helloOf is the id of a client's connection.
+func helloOf(t *testing.T, client rueidis.Client) string {
+	t.Helper()
+	hello, err := client.Do(t.Context(), client.B().Hello().Build()).AsMap()
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := hello["id"]
+	id, err := is.AsInt64()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(id)
+}
+
+// subscriber listens on a channel of a server, and tells what it has heard.
+func subscriber(t *testing.T, r *testkit.Redis, channel string) (heard func() string) {
+	t.Helper()
+	c, err := net.Dial("tcp", r.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var lines []string
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		c.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		for in := bufio.NewScanner(c); in.Scan(); {
+			mu.Lock()
+			lines = append(lines, in.Text())
+			mu.Unlock()
+		}
+	}()
+	if _, err := fmt.Fprintf(c, "SUBSCRIBE %s\r\n", channel); err != nil {
+		t.Fatal(err)
+	}
+	const ofSubscribe, ofMessage = 6, 7 // lines; the last one of a message is its text
+	testkit.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(lines) == ofSubscribe
+	}, patience)
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		var texts []string
+		for i := ofSubscribe + ofMessage; i <= len(lines); i += ofMessage {
+			texts = append(texts, lines[i-1])
+		}
+		return strings.Join(texts, " ")
 	}
 }
 
@@ -110,30 +315,61 @@ func TestKillLeavesOthers(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
 	b := openBroker(t, r.URL(), nil)
-	ids := slices.Collect(maps.Keys(ourClients(r)))
-	mine := r.Do("CLIENT", "ID").(int64)
-	if err := kill(t.Context(), b.client, append(ids, "999999", fmt.Sprint(mine)), "wsd-others"); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(ourClients(r)); n != len(ids) {
-		t.Errorf("%d of %d connections are left", n, len(ids))
-	}
-	own, err := b.client.Do(t.Context(), b.client.B().ClientId().Build()).AsInt64()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ids = slices.DeleteFunc(ids, func(id string) bool { return id == fmt.Sprint(own) })
-	if err := kill(t.Context(), b.client, append(ids, fmt.Sprint(mine)), "wsd-test"); err != nil {
-		t.Fatal(err)
-	}
-	left := ourClients(r)
-	for _, id := range ids {
-		if left[id] {
-			t.Errorf("%s is left", id)
+	mine := fmt.Sprint(r.Do("CLIENT", "ID"))
+	own := helloOf(t, b.client)
+	for _, tt := range []struct {
+		name  string
+		since time.Duration
+		kills bool
+	}{
+		{"wsd-others", 0, false},
+		{"wsd-test", time.Hour, false},
+		{"wsd-test", 0, true},
+	} {
+		ours := ourClients(r)
+		conns := standing{"999999": time.Now(), mine: time.Now()}
+		for id := range ours {
+			if id != own {
+				conns[id] = time.Now().Add(-tt.since)
+			}
+		}
+		if err := kill(t.Context(), b.client, conns, tt.name); err != nil {
+			t.Fatal(err)
+		}
+		left := ourClients(r)
+		for id := range ours {
+			if left[id] != (id == own || !tt.kills) {
+				t.Errorf("%+v: %s is left: %v", tt, id, left[id])
+			}
 		}
 	}
-	if now := r.Do("CLIENT", "ID"); now != mine {
+	if now := fmt.Sprint(r.Do("CLIENT", "ID")); now != mine {
 		t.Errorf("a connection of another name was ended")
+	}
+}
+
+// TestKillRefused: a user who may not end connections is not one whom a server has no
+// place for, who may later.
+func TestKillRefused(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	r.Do("CONFIG", "SET", "maxclients", "20")
+	b := openBroker(t, r.URL(), fast)
+	conns := standing{"999999": time.Now()}
+	if err := kill(t.Context(), b.client, conns, "wsd-test"); err != nil {
+		t.Fatal(err)
+	}
+	r.Do("CONFIG", "SET", "maxclients", "1")
+	r.Do("CLIENT", "KILL", "TYPE", "normal")
+	if err := kill(t.Context(), b.client, conns, "wsd-test"); err == nil || isRefusal(err) {
+		t.Errorf("without a place: %v, a refusal: %v", err, isRefusal(err))
+	}
+	r.Do("CONFIG", "SET", "maxclients", "20")
+	r.Do("ACL", "SETUSER", "default", "-client|list")
+	testkit.Eventually(t, func() bool { return isRefusal(kill(t.Context(), b.client, conns, "wsd-test")) }, patience)
+	r.Do("ACL", "SETUSER", "default", "+client|list")
+	if err := kill(t.Context(), b.client, conns, "wsd-test"); err != nil {
+		t.Error(err)
 	}
 }
 

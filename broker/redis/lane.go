@@ -27,7 +27,8 @@ const keylessSlot = 1 << 14
 //
 // A batch that gets no answer makes the lane unavailable: what waits has failed,
 // and push fails at once, until a ping is answered again. By then that batch has
-// arrived, or can't any more.
+// arrived, or can't any more. In a Cluster, where others may have answered, what
+// follows waits for that, but goes on without a node that does not answer at all.
 type lane struct {
 	b       *Broker
 	name    string
@@ -38,7 +39,10 @@ type lane struct {
 	closing chan struct{}
 	gone    chan struct{} // closed when run has ended
 
-	cmds []rueidis.Completed // run's
+	cmds      []rueidis.Completed // run's
+	gen       uint64              // run's; of the link that the last batch went by
+	unsettled bool                // run's; in a Cluster: some of it got no answer
+	leftAt    string              // run's; the node that left commands without a key so; "": none did
 
 	mu       sync.Mutex
 	queue    []order
@@ -177,9 +181,14 @@ func batchLen(orders []order) int {
 
 // send runs a batch. The error means that the connection is down.
 func (l *lane) send(batch []order) error {
+	client, gen := l.b.link.current()
+	if l.unsettled {
+		l.settle(client, gen != l.gen)
+	}
+	l.gen = gen
 	ctx, cancel := context.WithTimeout(l.ctx, l.b.opts.CommandTimeout)
 	defer cancel()
-	results, err := l.exchange(ctx, batch)
+	results, err := l.exchange(ctx, client, batch)
 	if err != nil {
 		l.finish(batch, err)
 		return err
@@ -195,6 +204,7 @@ func (l *lane) send(batch []order) error {
 	l.release(batch)
 	if failed > 0 {
 		l.cmds = nil // the client may still hold them
+		l.unsettled = l.b.clustered()
 	}
 	// In a Cluster one server of several may be away.
 	if failed == 0 || l.b.clustered() && failed < len(batch) {
@@ -204,8 +214,7 @@ func (l *lane) send(batch []order) error {
 }
 
 // exchange sends the commands of a batch and returns their results.
-func (l *lane) exchange(ctx context.Context, batch []order) ([]rueidis.RedisResult, error) {
-	client, _ := l.b.link.current()
+func (l *lane) exchange(ctx context.Context, client rueidis.Client, batch []order) ([]rueidis.RedisResult, error) {
 	l.cmds = l.cmds[:0]
 	keyless := 0
 	for _, o := range batch {
@@ -218,20 +227,20 @@ func (l *lane) exchange(ctx context.Context, batch []order) ([]rueidis.RedisResu
 	if !l.b.clustered() || keyless == 0 {
 		return client.DoMulti(ctx, l.cmds...), nil
 	}
-	node, err := l.b.link.keyless()
+	node, addr, err := l.b.link.keyless()
 	if err != nil {
 		return nil, err
 	}
 	if keyless == len(batch) {
 		results := node.DoMulti(ctx, l.cmds...)
-		l.unpinIfBroken(results)
+		l.leaveIfBroken(addr, results)
 		return results, nil
 	}
-	return l.runMixed(ctx, client, node), nil
+	return l.runMixed(ctx, client, node, addr), nil
 }
 
 // runMixed sends commands without a key to one node, and the others to theirs.
-func (l *lane) runMixed(ctx context.Context, client, node rueidis.Client) []rueidis.RedisResult {
+func (l *lane) runMixed(ctx context.Context, client, node rueidis.Client, addr string) []rueidis.RedisResult {
 	results := make([]rueidis.RedisResult, len(l.cmds))
 	var keyed, keyless []rueidis.Completed
 	for _, c := range l.cmds {
@@ -242,7 +251,7 @@ func (l *lane) runMixed(ctx context.Context, client, node rueidis.Client) []ruei
 		}
 	}
 	ofKeyless := node.DoMulti(ctx, keyless...)
-	l.unpinIfBroken(ofKeyless)
+	l.leaveIfBroken(addr, ofKeyless)
 	ofKeyed := client.DoMulti(ctx, keyed...)
 	for i := range l.cmds {
 		if l.cmds[i].Slot() == keylessSlot {
@@ -254,13 +263,39 @@ func (l *lane) runMixed(ctx context.Context, client, node rueidis.Client) []ruei
 	return results
 }
 
-func (l *lane) unpinIfBroken(results []rueidis.RedisResult) {
+// leaveIfBroken has commands without a key go by another node than the one at an
+// address, if that has left some without an answer.
+func (l *lane) leaveIfBroken(addr string, results []rueidis.RedisResult) {
 	for _, r := range results {
 		if r.NonRedisError() != nil {
-			l.b.link.unpin()
+			l.leftAt = addr
+			l.b.link.unpin(addr)
 			return
 		}
 	}
+}
+
+// settle returns when what got no answer in a Cluster has arrived, or can't any more,
+// and may be followed by what goes by a client: by another node where it has no key,
+// by another connection where the link was renewed. A node that does not answer in the
+// time in which a dead connection is found out and made anew is gone on without.
+func (l *lane) settle(client rueidis.Client, renewed bool) {
+	ctx, cancel := context.WithTimeout(l.ctx, keepAlive+2*l.b.opts.CommandTimeout)
+	defer cancel()
+	node := client.Nodes()[l.leftAt]
+	for attempt := 0; ; attempt++ {
+		var err error
+		if node != nil {
+			err = node.Do(ctx, node.B().Ping().Build()).NonRedisError()
+		}
+		if renewed && (err == nil || isNobody(err)) {
+			err = l.b.link.settle(ctx)
+		}
+		if err == nil || isNobody(err) || !pause(ctx, backoff(attempt)) {
+			break
+		}
+	}
+	l.unsettled, l.leftAt = false, ""
 }
 
 // finishOne counts a result and hands it on.
@@ -343,14 +378,17 @@ func (l *lane) awaitServer() {
 func (l *lane) ping() error {
 	ctx, cancel := context.WithTimeout(l.ctx, l.b.opts.CommandTimeout)
 	defer cancel()
-	client, err := l.b.link.keyless()
+	client, addr, err := l.b.link.keyless()
 	if err != nil {
 		return err
 	}
 	err = client.Do(ctx, client.B().Ping().Build()).NonRedisError()
 	if err != nil {
-		l.b.link.unpin()
+		l.b.link.unpin(addr)
 		return err
+	}
+	if l.b.clustered() {
+		return nil // some servers may be away; see send
 	}
 	return l.b.link.settle(ctx)
 }

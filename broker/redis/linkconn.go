@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"sync"
+	"time"
 )
 
 // maxHello bounds the answer to HELLO, in bytes, as far as it is looked at.
 const maxHello = 512
 
-// linkConn is a connection of the link, which is given up when it is closed before
-// the server has.
+// linkConn is a connection of the link, which is given up when it ends: by whom
+// that was, the server or something in between, can't be seen from here.
 type linkConn struct {
 	net.Conn
 	addr    string
@@ -23,8 +23,8 @@ type linkConn struct {
 	heard bool   // the id is known, or will not be; the reader's
 
 	mu    sync.Mutex
-	id    string // mu; what the server calls it
-	ended bool   // mu
+	id    string    // mu; what the server calls it; "": not known, or given up
+	since time.Time // mu; when that was heard
 }
 
 // dial connects to a server, for the link: what was given up before can't reach it
@@ -47,11 +47,17 @@ func (c *linkConn) Read(p []byte) (int, error) {
 	if !c.heard {
 		c.hear(p[:n])
 	}
-	var network net.Error
-	if err != nil && !errors.Is(err, net.ErrClosed) && !(errors.As(err, &network) && network.Timeout()) {
-		c.mu.Lock()
-		c.ended = true
-		c.mu.Unlock()
+	if err != nil {
+		c.giveUp() // before anybody who is told of it connects again
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *linkConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		c.giveUp()
 	}
 	return n, err
 }
@@ -66,7 +72,7 @@ func (c *linkConn) hear(b []byte) {
 	c.heard, c.hello = true, nil
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.id = id
+	c.id, c.since = id, time.Now()
 }
 
 // helloID is the id in an answer to HELLO 3.
@@ -78,11 +84,16 @@ func helloID(answer []byte) (id string, known bool) {
 
 // Close implements net.Conn.
 func (c *linkConn) Close() error {
-	c.mu.Lock()
-	if c.id != "" && !c.ended {
-		c.givenUp.add(c.addr, c.id)
-	}
-	c.ended = true
-	c.mu.Unlock()
+	c.giveUp()
 	return c.Conn.Close()
+}
+
+// giveUp notes that nobody waits for its answers any more.
+func (c *linkConn) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.id != "" {
+		c.givenUp.add(c.addr, c.id, c.since)
+	}
+	c.id = ""
 }

@@ -94,16 +94,20 @@ func (s *slots) nameAt(addr, name string) string {
 	return ""
 }
 
-// anyMaster returns the client of a master, at random.
-func (s *slots) anyMaster(link rueidis.Client) (rueidis.Client, string, error) {
+// anyMaster returns the client of a master, at random: of another one than that at
+// an address, if there is any.
+func (s *slots) anyMaster(link rueidis.Client, but string) (rueidis.Client, string, error) {
 	s.mu.RLock()
 	masters := s.masters
 	s.mu.RUnlock()
 	nodes := link.Nodes()
 	for _, i := range rand.Perm(len(masters)) {
-		if node := nodes[masters[i]]; node != nil {
+		if node := nodes[masters[i]]; node != nil && masters[i] != but {
 			return node, masters[i], nil
 		}
+	}
+	if node := nodes[but]; node != nil && slices.Contains(masters, but) {
+		return node, but, nil
 	}
 	return nil, "", errors.New("no master of the Cluster is known")
 }

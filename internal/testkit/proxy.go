@@ -1,17 +1,21 @@
 package testkit
 
 import (
+	"bytes"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// Proxy stands between a client and a server of TCP, and does what networks do:
-// it is slow, goes silent in one direction or both, breaks. Its methods are safe
-// from any goroutine.
+// Proxy stands between a client and a server of TCP, or of a Unix socket, and does
+// what networks do: it is slow, goes silent in one direction or both, breaks. Its
+// methods are safe from any goroutine.
 type Proxy struct {
-	Addr string // where it listens
+	Addr string // where it listens: host:port, or a path
 
 	t        testing.TB
 	listener net.Listener
@@ -23,6 +27,7 @@ type Proxy struct {
 	down    lineState     // from server to client
 	target  string
 	refuse  bool
+	last    string // what is the last that a client gets through; "": nothing is
 	closed  bool
 	conns   map[net.Conn]struct{}
 }
@@ -33,10 +38,35 @@ type lineState struct {
 	stalled bool
 }
 
-// StartProxy starts a proxy to target, host:port, which ends with the test.
+// StartProxy starts a proxy to target, host:port or a path, which ends with the test.
 func StartProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return startProxy(t, "127.0.0.1:0", target)
+}
+
+// StartUnixProxy is StartProxy that listens on a socket.
+func StartUnixProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	// A test's own directory may be longer than the path of a socket can be.
+	dir, err := os.MkdirTemp("", "wsd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return startProxy(t, filepath.Join(dir, "proxy.sock"), target)
+}
+
+// network is that of an address: a path is a Unix socket's.
+func network(addr string) string {
+	if strings.HasPrefix(addr, "/") {
+		return "unix"
+	}
+	return "tcp"
+}
+
+func startProxy(t testing.TB, addr, target string) *Proxy {
+	t.Helper()
+	l, err := net.Listen(network(addr), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +118,21 @@ func (p *Proxy) Refuse(refuse bool) { p.set(func() { p.refuse = refuse }) }
 // Target has new connections go to another server; those that stand, stay.
 func (p *Proxy) Target(addr string) { p.set(func() { p.target = addr }) }
 
+// LoseAnswer breaks the next connection whose client sends a text, once the server
+// has that.
+func (p *Proxy) LoseAnswer(to string) { p.set(func() { p.last = to }) }
+
+// isLast reports whether bytes of a client are what LoseAnswer waits for.
+func (p *Proxy) isLast(b []byte, line *lineState) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if line != &p.up || p.last == "" || !bytes.Contains(b, []byte(p.last)) {
+		return false
+	}
+	p.last = ""
+	return true
+}
+
 func (p *Proxy) close() {
 	p.set(func() { p.closed = true })
 	p.listener.Close()
@@ -131,7 +176,7 @@ func (p *Proxy) serve(client net.Conn) {
 	p.mu.Lock()
 	target := p.target
 	p.mu.Unlock()
-	server, err := net.DialTimeout("tcp", target, respTimeout)
+	server, err := net.DialTimeout(network(target), target, respTimeout)
 	if err != nil || !p.add(server) {
 		return
 	}
@@ -153,7 +198,11 @@ func (p *Proxy) pump(to, from net.Conn, line *lineState) {
 			if !p.hold(line) {
 				return
 			}
-			if _, err := to.Write(b[:n]); err != nil {
+			last := p.isLast(b[:n], line)
+			if last {
+				from.Close() // before the answer can be there
+			}
+			if _, err := to.Write(b[:n]); err != nil || last {
 				return
 			}
 		}
