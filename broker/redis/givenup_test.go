@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,6 +71,9 @@ func TestNothingLate(t *testing.T) {
 			l := startLate(t, b, xadd, func() string { return logged(r) })
 			link, _ := b.link.current()
 			l.old, l.server, l.tunnel, l.renew = helloOf(t, link), r, tunnel, tt.renew
+			if tt.by != "TLS" {
+				l.text = "XADD"
+			}
 			way.Target(addr) // what is new does not go by the tunnel
 			if tt.lose != "" {
 				way.LoseAnswer(tt.lose)
@@ -115,10 +119,12 @@ func TestNothingLateInACluster(t *testing.T) {
 			if tt.keyed {
 				log := servers[at]
 				l = startLate(t, b, xadd, func() string { return logged(log) })
+				l.text = "XADD"
 			} else {
 				var err error
 				heard := subscriber(t, c.Masters[0], "a")
 				l = startLate(t, b, func(text string) func(rueidis.Builder) rueidis.Completed { return publishCmd("a", text) }, heard)
+				l.text = "PUBLISH"
 				if _, at, err = b.link.keyless(); err != nil {
 					t.Fatal(err)
 				}
@@ -158,6 +164,9 @@ type late struct {
 	log   func() []int
 	got   results
 	sent  int
+	built atomic.Int64 // how many commands were made for the link as it was then
+
+	text string // is in each command; "": it can't be read in the tunnel
 
 	old    string // the connection's id
 	server *testkit.Redis
@@ -168,7 +177,14 @@ type late struct {
 // startLate makes one, that has sent a number. read tells the log.
 func startLate(t *testing.T, b *Broker, build func(text string) func(rueidis.Builder) rueidis.Completed, read func() string) *late {
 	t.Helper()
-	l := &late{lane: b.newLane("test"), build: build}
+	l := &late{lane: b.newLane("test")}
+	l.build = func(text string) func(rueidis.Builder) rueidis.Completed {
+		command := build(text)
+		return func(b rueidis.Builder) rueidis.Completed {
+			l.built.Add(1)
+			return command(b)
+		}
+	}
 	l.log = func() (all []int) {
 		for _, text := range strings.Fields(read()) {
 			n, _ := strconv.Atoi(text)
@@ -196,8 +212,12 @@ func (l *late) add() {
 func (l *late) test(t *testing.T) {
 	t.Helper()
 	l.tunnel.Stall(true, false)
+	before := l.built.Load()
 	l.add()
 	stalled := l.sent
+	testkit.Eventually(t, func() bool {
+		return l.built.Load() > before && l.tunnel.Holds(l.text) || len(l.got.all()) == stalled
+	}, patience)
 	if l.renew {
 		_, gen := l.b.link.current()
 		l.b.link.renew(gen)

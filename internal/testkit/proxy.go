@@ -30,6 +30,7 @@ type Proxy struct {
 	last    string // what is the last that a client gets through; "": nothing is
 	closed  bool
 	conns   map[net.Conn]struct{}
+	waiting map[net.Conn][]byte // by client: what of it waits
 }
 
 // lineState is what happens to bytes in one direction.
@@ -72,7 +73,7 @@ func startProxy(t testing.TB, addr, target string) *Proxy {
 	}
 	p := &Proxy{
 		Addr: l.Addr().String(), t: t, target: target, listener: l,
-		changed: make(chan struct{}), conns: map[net.Conn]struct{}{},
+		changed: make(chan struct{}), conns: map[net.Conn]struct{}{}, waiting: map[net.Conn][]byte{},
 	}
 	p.wg.Go(p.accept)
 	t.Cleanup(p.close)
@@ -98,6 +99,18 @@ func (p *Proxy) Delay(up, down time.Duration) {
 // has waited.
 func (p *Proxy) Stall(up, down bool) {
 	p.set(func() { p.up.stalled, p.down.stalled = up, down })
+}
+
+// Holds reports whether a text that a client has sent waits in a stall.
+func (p *Proxy) Holds(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.waiting {
+		if bytes.Contains(b, []byte(text)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Cut breaks all connections.
@@ -195,7 +208,12 @@ func (p *Proxy) pump(to, from net.Conn, line *lineState) {
 	for {
 		n, err := from.Read(b)
 		if n > 0 {
-			if !p.hold(line) {
+			if line == &p.up {
+				p.note(from, b[:n])
+			}
+			passes := p.hold(line)
+			p.note(from, nil)
+			if !passes {
 				return
 			}
 			last := p.isLast(b[:n], line)
@@ -210,6 +228,17 @@ func (p *Proxy) pump(to, from net.Conn, line *lineState) {
 			return
 		}
 	}
+}
+
+// note has Holds look at what waits of a client.
+func (p *Proxy) note(client net.Conn, b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b == nil {
+		delete(p.waiting, client)
+		return
+	}
+	p.waiting[client] = b
 }
 
 // hold waits for as long as the direction is slow or stalled; false: the proxy is
