@@ -167,7 +167,7 @@ func (b *Broker) newClient(ctx context.Context, option rueidis.ClientOption) (ru
 // it leads to a server which the subscriber connections are not at.
 type link struct {
 	b       *Broker
-	givenUp givenUp
+	givenUp *givenUp
 
 	mu       sync.Mutex
 	client   rueidis.Client
@@ -178,7 +178,7 @@ type link struct {
 	retired  chan struct{}  // closed when the client before is; nil: there was none
 }
 
-func newLink(b *Broker) *link { return &link{b: b, givenUp: givenUp{b: b}} }
+func newLink(b *Broker) *link { return &link{b: b, givenUp: newGivenUp(b)} }
 
 // current returns the client, and which one in a row it is.
 func (k *link) current() (rueidis.Client, uint64) {

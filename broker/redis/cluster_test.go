@@ -31,12 +31,13 @@ var adapters = []struct {
 	{"sharded, dynamic-private", redis.Options{Adapter: redis.Sharded, SubscriptionMode: redis.DynamicPrivate}},
 }
 
-var prefixes atomic.Int64
+var prefixes, servers atomic.Int64
 
 // connect opens a Broker that ends with the test.
 func connect(t *testing.T, server interface{ URL() string }, o redis.Options) *redis.Broker {
 	t.Helper()
 	o.URLs, o.Logger = []string{server.URL()}, slog.New(slog.DiscardHandler)
+	o.Server = fmt.Sprint("test", servers.Add(1))
 	// Nobody who is slow is taken for dead: on a busy machine anybody may be.
 	o.ProbeInterval, o.ProbeTimeout, o.CommandTimeout = 100*time.Millisecond, patience/2, patience/2
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -25,25 +25,56 @@ const ageSlack = 2 * time.Second
 type givenUp struct {
 	b *Broker
 
+	turn chan struct{} // to end some: who comes later finds out that they are ended
+
 	mu     sync.Mutex
 	conns  map[string]standing // mu; by address
+	alive  map[string]standing // mu; likewise, those that are in use
 	warned bool                // mu; a server does not let this user
+}
+
+func newGivenUp(b *Broker) *givenUp {
+	return &givenUp{
+		b: b, turn: make(chan struct{}, 1),
+		conns: map[string]standing{}, alive: map[string]standing{},
+	}
 }
 
 // standing is since when connections stand, by what their server calls them.
 type standing map[string]time.Time
 
-// add notes a connection.
+// use notes a connection that is in use.
+func (g *givenUp) use(addr, id string, since time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.alive[addr] == nil {
+		g.alive[addr] = standing{}
+	}
+	g.alive[addr][id] = since
+}
+
+// add notes that a connection in use is given up.
 func (g *givenUp) add(addr, id string, since time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conns == nil {
-		g.conns = map[string]standing{}
+	if alive := g.alive[addr]; alive[id].Equal(since) {
+		delete(alive, id)
+	}
+	if len(g.alive[addr]) == 0 {
+		delete(g.alive, addr)
 	}
 	if g.conns[addr] == nil {
 		g.conns[addr] = standing{}
 	}
 	g.conns[addr][id] = since
+}
+
+// inUse reports whether a connection of this process has an id.
+func (g *givenUp) inUse(addr, id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.alive[addr][id]
+	return ok
 }
 
 // to are those to a server.
@@ -78,17 +109,23 @@ func (g *givenUp) refused(err error) {
 // end returns when none to a server can bring it anything any more. An error means
 // that this is not known.
 func (g *givenUp) end(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, g.b.opts.CommandTimeout)
+	defer cancel()
+	defer context.AfterFunc(g.b.ctx, cancel)()
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	conns := g.to(addr)
 	if len(conns) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.b.opts.CommandTimeout)
-	defer cancel()
-	defer context.AfterFunc(g.b.ctx, cancel)()
 	// By the connection for commands, which nothing waits behind. A server that it
 	// does not know takes no messages: a Sentinel, or one that has left a Cluster.
 	if server := g.b.client.Nodes()[addr]; server != nil {
-		err := kill(ctx, server, conns, clientName(g.b.opts.Server))
+		err := kill(ctx, server, conns, clientName(g.b.opts.Server), func(id string) bool { return g.inUse(addr, id) })
 		switch {
 		case isRefusal(err):
 			g.refused(err)
@@ -122,8 +159,9 @@ func (g *givenUp) endAll(ctx context.Context) (failed error) {
 }
 
 // kill ends connections of a name. A server that was restarted counts from 1 again:
-// it may know somebody else by such a number, but not for as long.
-func kill(ctx context.Context, server rueidis.Client, conns standing, name string) error {
+// it may know somebody else by such a number, but not for as long, or one of this
+// process that is in use.
+func kill(ctx context.Context, server rueidis.Client, conns standing, name string, inUse func(id string) bool) error {
 	run := func(words ...string) (string, error) {
 		r := server.Do(ctx, server.B().Arbitrary("CLIENT").Args(words...).Build())
 		if err := transportError(r); err != nil {
@@ -146,12 +184,14 @@ func kill(ctx context.Context, server rueidis.Client, conns standing, name strin
 			key, value, _ := strings.Cut(field, "=")
 			fields[key] = value
 		}
-		since, ours := conns[fields["id"]]
+		id := fields["id"]
+		since, ours := conns[id]
 		age, err := strconv.Atoi(fields["age"])
-		if !ours || fields["name"] != name || err == nil && time.Duration(age)*time.Second+ageSlack < time.Since(since) {
+		younger := err == nil && time.Duration(age)*time.Second+ageSlack < time.Since(since)
+		if !ours || fields["name"] != name || younger || inUse(id) {
 			continue
 		}
-		if _, err := run("KILL", "ID", fields["id"]); err != nil {
+		if _, err := run("KILL", "ID", id); err != nil {
 			return err
 		}
 	}

@@ -353,7 +353,7 @@ func TestKillLeavesOthers(t *testing.T) {
 				conns[id] = time.Now().Add(-tt.since)
 			}
 		}
-		if err := kill(t.Context(), b.client, conns, tt.name); err != nil {
+		if err := kill(t.Context(), b.client, conns, tt.name, nobodys); err != nil {
 			t.Fatal(err)
 		}
 		left := ourClients(r)
@@ -376,22 +376,48 @@ func TestKillRefused(t *testing.T) {
 	r.Do("CONFIG", "SET", "maxclients", "20")
 	b := openBroker(t, r.URL(), fast)
 	conns := standing{"999999": time.Now()}
-	if err := kill(t.Context(), b.client, conns, "wsd-test"); err != nil {
+	if err := kill(t.Context(), b.client, conns, "wsd-test", nobodys); err != nil {
 		t.Fatal(err)
 	}
 	r.Do("CONFIG", "SET", "maxclients", "1")
 	r.Do("CLIENT", "KILL", "TYPE", "normal")
-	if err := kill(t.Context(), b.client, conns, "wsd-test"); err == nil || isRefusal(err) {
+	if err := kill(t.Context(), b.client, conns, "wsd-test", nobodys); err == nil || isRefusal(err) {
 		t.Errorf("without a place: %v, a refusal: %v", err, isRefusal(err))
 	}
 	r.Do("CONFIG", "SET", "maxclients", "20")
 	r.Do("ACL", "SETUSER", "default", "-client|list")
-	testkit.Eventually(t, func() bool { return isRefusal(kill(t.Context(), b.client, conns, "wsd-test")) }, patience)
+	testkit.Eventually(t, func() bool { return isRefusal(kill(t.Context(), b.client, conns, "wsd-test", nobodys)) }, patience)
 	r.Do("ACL", "SETUSER", "default", "+client|list")
-	if err := kill(t.Context(), b.client, conns, "wsd-test"); err != nil {
+	if err := kill(t.Context(), b.client, conns, "wsd-test", nobodys); err != nil {
 		t.Error(err)
 	}
 }
+
+// TestKillLeavesThoseInUse: by its numbers after a restart, a server may know those that
+// are used now.
+func TestKillLeavesThoseInUse(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	b := openBroker(t, r.URL(), nil)
+	link, _ := b.link.current()
+	id := helloOf(t, link)
+	g := b.link.givenUp
+	g.mu.Lock()
+	g.conns[r.Addr] = standing{id: time.Now()}
+	g.mu.Unlock()
+	if err := g.end(t.Context(), r.Addr); err != nil {
+		t.Fatal(err)
+	}
+	if !ourClients(r)[id] {
+		t.Error("it was ended")
+	}
+	if conns := g.to(r.Addr); len(conns) != 0 {
+		t.Errorf("left: %v", conns)
+	}
+}
+
+// nobodys are connections of which none is in use.
+func nobodys(string) bool { return false }
 
 func TestHelloID(t *testing.T) {
 	t.Parallel()

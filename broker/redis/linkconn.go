@@ -38,7 +38,7 @@ func (k *link) dial(ctx context.Context, addr string, d *net.Dialer, config *tls
 		c.Close()
 		return nil, &dialError{addr: addr, err: err}
 	}
-	return &linkConn{Conn: c, addr: addr, givenUp: &k.givenUp}, nil
+	return &linkConn{Conn: c, addr: addr, givenUp: k.givenUp}, nil
 }
 
 // Read implements net.Conn.
@@ -73,6 +73,9 @@ func (c *linkConn) hear(b []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.id, c.since = id, time.Now()
+	if known {
+		c.givenUp.use(c.addr, id, c.since)
+	}
 }
 
 // helloID is the id in an answer to HELLO 3.
