@@ -567,7 +567,7 @@ func presenceLeaves(t *testing.T, c PresenceCluster) {
 }
 
 // comesWhileAnotherGoes has one server's connections begin while those of another,
-// to the same users, come and go: Node reads of who is left.
+// to the same users, come and go, and come again: Node reads of who is left.
 func comesWhileAnotherGoes(t *testing.T, c PresenceCluster) {
 	const rounds, users = 10, 100
 	stays, flaps := enterPresence(t, c.Process(), "a"), enterPresence(t, c.Process(), "b")
@@ -586,8 +586,10 @@ func comesWhileAnotherGoes(t *testing.T, c PresenceCluster) {
 		})
 		both.Go(func() {
 			for i := range users {
-				if err := errors.Join(flaps.Enter(user(i), "b1", at(2)), flaps.Exit(user(i), "b1")); err != nil {
-					t.Error(err)
+				for _, id := range []string{"b1", "b2", "b3"}[:1+i%3] {
+					if err := errors.Join(flaps.Enter(user(i), id, at(2)), flaps.Exit(user(i), id)); err != nil {
+						t.Error(err)
+					}
 				}
 			}
 		})

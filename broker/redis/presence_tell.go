@@ -289,9 +289,9 @@ func readNewest(r rueidis.RedisResult) (x newest) {
 // settle rewrites what Node servers read of a user: from one connection to the
 // newest one that is left. Where it goes by what another server has told, that may
 // have changed before it was written, when the other found nothing of its own to
-// rewrite: so it is looked at again. So it is where nothing is left and the keys are
-// several servers': another may have been written first and told last. done is
-// called once. It runs on the lane's goroutine.
+// rewrite: so it is looked at again. So it is where nothing was left: of a connection
+// that this server had meanwhile, and has no more, the keys may be removed as well, when
+// another server has one by now. done is called once. It runs on the lane's goroutine.
 func (n *presenceNode) settle(user, how string, from, to newest, rounds int, done func(error)) {
 	args := []string{how, from.id, from.server, from.at, to.id, to.server, to.at}
 	if err := n.pushScript(user, n.scripts.entry, entryKey(user), args, func(r rueidis.RedisResult, err error) {
@@ -308,7 +308,7 @@ func (n *presenceNode) settle(user, how string, from, to newest, rounds int, don
 
 // settleOwner is settle's second half.
 func (n *presenceNode) settleOwner(user, how string, from, to newest, changed bool, rounds int, done func(error)) {
-	others := from.server != n.server || to.server != n.server && (to.id != "" || n.b.clustered())
+	others := from.server != n.server || to.server != n.server
 	check := func(changed bool) {
 		if changed && others && rounds > 0 {
 			n.lookAgain(user, to, rounds, done)
