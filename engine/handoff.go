@@ -14,8 +14,8 @@ import (
 // mistake of registration, or ErrShutdown.
 //
 // With Options.ProxyHeader, which both Apps need or neither, Detach puts what the
-// connection's PROXY header told in front of data as another one, and Adopt believes it whoever the peer is. Without
-// data the connection is served as one that was accepted.
+// connection's PROXY header told in front of data as another one, and Adopt believes it
+// whoever the peer is. Without data the connection is served as one that was accepted.
 func (a *App) Adopt(nc net.Conn, data []byte) error {
 	if err := a.start(); err != nil {
 		_ = nc.Close()

@@ -18,8 +18,8 @@ import (
 // *[PartialError] where other nodes have not even told how many clients they
 // have) or ctx's, beside the answers so far; it is ErrOverloaded or the cluster's
 // when the event did not reach every loop or node, joined with the others where they
-// hold as well. ErrTimeout itself says that all nodes have the event. It blocks: on a loop (an inline
-// handler) it returns ErrOnLoop.
+// hold as well. ErrTimeout itself says that all nodes have the event. It blocks: on a
+// loop (an inline handler) it returns ErrOnLoop.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]sio.Value, error) {
 	if b.nsp.server.onLoop() {
 		return nil, ErrOnLoop
