@@ -84,15 +84,6 @@ func (c *client) violate() {
 	}
 }
 
-// misplaced is violate for a packet that is not allowed in the client's state. Node has
-// a reason of its own for that, of which the sockets hear at once.
-func (c *client) misplaced() {
-	if !c.session.Closed() {
-		c.closed("forced server close")
-	}
-	c.violate()
-}
-
 // giveUp closes the connection, which has joined no namespace in time.
 func (c *client) giveUp() {
 	c.server.connectTimeouts.Add(1)
@@ -108,7 +99,7 @@ func (c *client) handle(p *sio.Packet) {
 	}
 	s := c.socket(p.Namespace)
 	if s == nil || !s.connected.Load() {
-		c.misplaced()
+		c.violate()
 		return
 	}
 	switch p.Type {
@@ -120,7 +111,7 @@ func (c *client) handle(p *sio.Packet) {
 		c.server.leaves.Add(1)
 		s.close("client namespace disconnect", false)
 	default:
-		c.misplaced()
+		c.violate()
 	}
 }
 
@@ -155,7 +146,7 @@ func (c *client) connect(p *sio.Packet) {
 		c.remove(s)
 		s.ended()
 	} else if s != nil {
-		c.misplaced()
+		c.violate()
 		return
 	}
 	if max(len(c.sockets)+c.leaving, c.asking) >= c.server.opts.MaxClientSockets {

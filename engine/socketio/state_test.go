@@ -70,10 +70,8 @@ func TestViolations(t *testing.T) {
 				switch {
 				case x.name == "event behind DISCONNECT":
 					want = append(want, clientDisconnect)
-				case connected && x.err:
-					want = append(want, "forced close")
 				case connected:
-					want = append(want, "forced server close")
+					want = append(want, "forced close")
 				}
 				j.expect(t, want...)
 				eventually(t, func() bool { return srv.Sockets() == 0 && srv.Engine().Sessions() == 0 })
