@@ -99,7 +99,8 @@ func (b *Broker) countNodes() int64 {
 }
 
 // streamWindow is the age of the oldest entry that is kept, in the stream where that
-// is youngest; -1 without entries, or while that is not known.
+// is youngest; -1 without entries, or while that is not known. An error says that Redis
+// could not be asked.
 func (b *Broker) streamWindow(now time.Time) (time.Duration, error) {
 	if b.opts.Adapter != Streams || b.survey.asked() == nil {
 		return -1, nil

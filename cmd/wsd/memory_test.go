@@ -7,8 +7,9 @@ import (
 	"testing/fstest"
 )
 
+func mapFile(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+
 func TestMemoryOfTheKernel(t *testing.T) {
-	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	for _, c := range []struct {
 		name string
 		root fstest.MapFS
@@ -16,18 +17,18 @@ func TestMemoryOfTheKernel(t *testing.T) {
 	}{
 		{"no cgroups", fstest.MapFS{}, 0},
 		{"version 2, of the group with the limit", fstest.MapFS{
-			"proc/self/cgroup":                  file("0::/a.slice/b.service\n"),
-			"sys/fs/cgroup/a.slice/memory.max":  file("1000000000\n"),
-			"sys/fs/cgroup/a.slice/memory.stat": file("anon 5000\nfile 6000\nkernel 700\nkernel_stack 80\nsock 9000\nslab_reclaimable 200\nslab 300\n"),
+			"proc/self/cgroup":                  mapFile("0::/a.slice/b.service\n"),
+			"sys/fs/cgroup/a.slice/memory.max":  mapFile("1000000000\n"),
+			"sys/fs/cgroup/a.slice/memory.stat": mapFile("anon 5000\nfile 6000\nkernel 700\nkernel_stack 80\nsock 9000\nslab_reclaimable 200\nslab 300\n"),
 		}, 9500},
 		{"version 2 without the files", fstest.MapFS{
-			"proc/self/cgroup":         file("0::/\n"),
-			"sys/fs/cgroup/memory.max": file("1000000000\n"),
+			"proc/self/cgroup":         mapFile("0::/\n"),
+			"sys/fs/cgroup/memory.max": mapFile("1000000000\n"),
 		}, 0},
 		{"version 1", fstest.MapFS{
-			"proc/self/cgroup": file("4:memory:/docker/1\n"),
-			"sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes":      file("536870912\n"),
-			"sys/fs/cgroup/memory/docker/1/memory.kmem.usage_in_bytes": file("4096\n"),
+			"proc/self/cgroup": mapFile("4:memory:/docker/1\n"),
+			"sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes":      mapFile("536870912\n"),
+			"sys/fs/cgroup/memory/docker/1/memory.kmem.usage_in_bytes": mapFile("4096\n"),
 		}, 4096},
 	} {
 		if got := containerMemory(c.root).kernel(c.root); got != c.want {
@@ -37,7 +38,6 @@ func TestMemoryOfTheKernel(t *testing.T) {
 }
 
 func TestContainerMemory(t *testing.T) {
-	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	for _, c := range []struct {
 		name string
 		root fstest.MapFS
@@ -45,22 +45,22 @@ func TestContainerMemory(t *testing.T) {
 	}{
 		{"no cgroups", fstest.MapFS{}, 0},
 		{"version 2, in a container", fstest.MapFS{
-			"proc/self/cgroup":         file("0::/\n"),
-			"sys/fs/cgroup/memory.max": file("268435456\n"),
+			"proc/self/cgroup":         mapFile("0::/\n"),
+			"sys/fs/cgroup/memory.max": mapFile("268435456\n"),
 		}, 256 << 20},
 		{"version 2, the least of those above", fstest.MapFS{
-			"proc/self/cgroup":                           file("0::/a.slice/b.service\n"),
-			"sys/fs/cgroup/a.slice/memory.max":           file("1000000000\n"),
-			"sys/fs/cgroup/a.slice/b.service/memory.max": file("max\n"),
+			"proc/self/cgroup":                           mapFile("0::/a.slice/b.service\n"),
+			"sys/fs/cgroup/a.slice/memory.max":           mapFile("1000000000\n"),
+			"sys/fs/cgroup/a.slice/b.service/memory.max": mapFile("max\n"),
 		}, 1000000000},
 		{"version 1", fstest.MapFS{
-			"proc/self/cgroup": file("11:cpu:/x\n4:memory:/docker/1\n"),
-			"sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes": file("536870912\n"),
-			"sys/fs/cgroup/memory/memory.limit_in_bytes":          file("9223372036854771712\n"),
+			"proc/self/cgroup": mapFile("11:cpu:/x\n4:memory:/docker/1\n"),
+			"sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes": mapFile("536870912\n"),
+			"sys/fs/cgroup/memory/memory.limit_in_bytes":          mapFile("9223372036854771712\n"),
 		}, 512 << 20},
 		{"nonsense", fstest.MapFS{
-			"proc/self/cgroup":         file("0::/../..\nx\n"),
-			"sys/fs/cgroup/memory.max": file("many\n"),
+			"proc/self/cgroup":         mapFile("0::/../..\nx\n"),
+			"sys/fs/cgroup/memory.max": mapFile("many\n"),
 		}, 0},
 	} {
 		if got := containerMemory(c.root).limit; got != c.want {
